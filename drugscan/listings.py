@@ -1,0 +1,197 @@
+"""Which messages count, and which of them are ads: the current version of each message, joined with the scores.
+
+Everything here is Polars over one bucket at a time; thresholds and selections are applied here, without a model.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from drugscan import corpus, places, score, storage
+from drugscan.schema import DETECTOR_LABEL, LABELS
+
+KEYS_PER_SLICE: Final = 4_000_000
+_COLUMNS: Final = (
+    "peer_kind",
+    "chat_id",
+    "message_id",
+    "chat_title",
+    "sender_id",
+    "sender_kind",
+    "sent_at",
+    "is_forward",
+    "text_id",
+    "source",
+    "source_offset",
+    "range_id",
+)
+_VERSION_ORDER: Final = ("edited_at", "rank", "source", "source_offset", "range_id")
+"""The winner among versions of a message is the greatest by this: a total order, so every run decides alike."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is counted, and what counts as an ad."""
+
+    thresholds: dict[str, float]
+    """Label (of `drugsad` and the eight) -> least probability at which it holds."""
+    since: date | None = None
+    until: date | None = None
+    """First and last day that count (both inclusive, in the time zone of the corpus); null = no limit."""
+    chats: tuple[str, ...] = ()
+    """Bare chat ids or exact titles; empty = all."""
+    timezone: str = "Europe/Amsterdam"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One bucket ready for statistics.
+
+    `messages`: the current, selected messages with `local_time` and `state` (scored|pending|failed|empty);
+    `listings`: those that are ads, with `seller`, `seller_kind` and a boolean per label;
+    `texts`: the distinct ad texts with `score`, a boolean per label, `places`, `provinces`, `national`.
+    """
+
+    messages: pl.LazyFrame
+    listings: pl.LazyFrame
+    texts: pl.LazyFrame
+    places: pl.LazyFrame
+    """One row per ad text and place (see `places.find`)."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """The bucket's part of the ledger, in messages."""
+
+
+def losers(snapshot: corpus.Snapshot) -> pl.DataFrame:
+    """Rows that are copies or older versions of a message: range_id, source_offset, superseded (bool).
+
+    A duplicate has the text of the version that counts; a superseded one has another. Decided slice by slice over
+    the keys of all messages, so memory does not grow with the corpus.
+    """
+    rows = sum(counts.kept for counts in snapshot.ranges())
+    slices = max(1, -(-rows // KEYS_PER_SLICE))
+    parts = [_losers_of_slice(snapshot.keys, part, slices) for part in range(slices)]
+    return pl.concat(parts)
+
+
+def _losers_of_slice(files: list[str], part: int, slices: int) -> pl.DataFrame:
+    low, high = part * 2**64 // slices, (part + 1) * 2**64 // slices - 1
+    tables = [_keys_between(file, low, high) for file in files]
+    none = pl.DataFrame(schema={"range_id": pl.Int64, "source_offset": pl.Int64, "superseded": pl.Boolean})
+    keys = pl.concat(tables) if tables else None
+    if keys is None or (several := keys.filter(pl.col("key").is_duplicated())).is_empty():
+        return none
+    ordered = several.sort("key", *_VERSION_ORDER, nulls_last=False)
+    return (
+        ordered.with_columns(
+            is_winner=pl.int_range(pl.len()).over("key") == pl.len().over("key") - 1,
+            superseded=pl.col("text_id").ne_missing(pl.col("text_id").last().over("key")),
+        )
+        .filter(~pl.col("is_winner"))
+        .select(none.columns)
+    )
+
+
+def _keys_between(file: str, low: int, high: int) -> pl.DataFrame:
+    columns = ["key", *_VERSION_ORDER, "text_id"]
+    bounds = (pc.field("key") >= pa.scalar(low, pa.uint64())) & (pc.field("key") <= pa.scalar(high, pa.uint64()))
+    with storage.open_binary(file) as opened:
+        table = pq.read_table(opened, columns=columns, filters=bounds)
+    return pl.DataFrame(table).with_columns(pl.col("source").cast(pl.String))
+
+
+def not_dedupable(snapshot: corpus.Snapshot) -> int:
+    """Messages without an id: copies of these in another export cannot be told from new messages."""
+    columns = (pl.DataFrame(corpus.read_table(file, ["dedupable"])) for file in snapshot.keys)
+    return sum(int((~column["dedupable"]).sum()) for column in columns)
+
+
+def read_bucket(
+    snapshot: corpus.Snapshot, bucket: int, model_id: str, selection: Selection, lost: pl.DataFrame
+) -> Bucket:
+    """The bucket's current messages, listings and ad texts."""
+    rows = pl.DataFrame(corpus.read_bucket(snapshot, bucket, _COLUMNS))
+    current = rows.join(lost, on=["range_id", "source_offset"], how="anti")
+    chosen = _selected(current, selection)
+    scores = score.read_scores(snapshot, bucket, model_id)
+    known = _labelled(scores, selection.thresholds)
+    failed = score.failed_ids(snapshot, bucket, model_id).with_columns(has_failed=pl.lit(True))
+    messages = _with_state(chosen, known, failed)
+    texts = _ad_texts(snapshot, bucket, messages, known)
+    found = places.find(texts.select("text_id", "text"))
+    texts = texts.join(places.regions(texts.select("text_id", "text")), on="text_id", how="left")
+    listings = _listings(messages, texts)
+    counts = Counter({row["state"]: row["len"] for row in messages.group_by("state").len().to_dicts()})
+    counts.update(current=current.height, outside=current.height - chosen.height, listings=listings.height)
+    return Bucket(messages.lazy(), listings.lazy(), texts.lazy(), found.lazy(), counts)
+
+
+def _selected(messages: pl.DataFrame, selection: Selection) -> pl.DataFrame:
+    """Messages in the chosen period and chats, with `local_time` on the clock of the corpus."""
+    zone = ZoneInfo(selection.timezone)
+    chosen = messages.lazy()
+    if selection.since:
+        chosen = chosen.filter(pl.col("sent_at") >= datetime.combine(selection.since, time(), zone))
+    if selection.until:
+        chosen = chosen.filter(pl.col("sent_at") < datetime.combine(selection.until + timedelta(days=1), time(), zone))
+    if selection.chats:
+        title, number = pl.col("chat_title").cast(pl.String), pl.col("chat_id").cast(pl.String)
+        chosen = chosen.filter(title.is_in(selection.chats).fill_null(False) | number.is_in(selection.chats))
+    local = pl.col("sent_at").dt.convert_time_zone(selection.timezone).dt.replace_time_zone(None)
+    return chosen.with_columns(local_time=local).collect()
+
+
+def _labelled(scores: pl.DataFrame, thresholds: dict[str, float]) -> pl.DataFrame:
+    """Scores with a boolean per label; a categoriser's label holds only on an ad, and not where it did not look."""
+    if scores.width == 1:
+        return pl.DataFrame(
+            schema={"text_id": pl.Binary, "score": pl.Float32} | dict.fromkeys(("is_ad", *LABELS), pl.Boolean)
+        )
+    is_ad = pl.col(DETECTOR_LABEL) >= thresholds[DETECTOR_LABEL]
+    labels = {label: is_ad & (pl.col(label) >= thresholds[label]).fill_null(False) for label in LABELS}
+    return scores.select("text_id", score=DETECTOR_LABEL, is_ad=is_ad, **labels)
+
+
+def _with_state(messages: pl.DataFrame, known: pl.DataFrame, failed: pl.DataFrame) -> pl.DataFrame:
+    joined = messages.join(known.select("text_id", "is_ad"), on="text_id", how="left")
+    joined = joined.join(failed, on="text_id", how="left")
+    state = (
+        pl.when(pl.col("text_id").is_null())
+        .then(pl.lit("empty"))
+        .when(pl.col("is_ad").is_not_null())
+        .then(pl.lit("scored"))
+        .when(pl.col("has_failed"))
+        .then(pl.lit("failed"))
+        .otherwise(pl.lit("pending"))
+    )
+    return joined.with_columns(state=state, is_ad=pl.col("is_ad").fill_null(False)).drop("has_failed")
+
+
+def _ad_texts(snapshot: corpus.Snapshot, bucket: int, messages: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The distinct ad texts of the chosen messages, with score and labels, sorted by text_id."""
+    wanted = messages.lazy().filter("is_ad").select("text_id").unique().collect()
+    texts = pl.DataFrame(corpus.read_bucket(snapshot, bucket, ["text_id", "text"]))
+    distinct = texts.lazy().join(wanted.lazy(), on="text_id", how="semi").unique("text_id", keep="any").collect()
+    return distinct.join(known, on="text_id").drop("is_ad").sort("text_id")
+
+
+def _listings(messages: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
+    """Messages that are ads, with who counts as their seller.
+
+    A forward is a copy, not the forwarder's own ad; an anonymous admin is nobody.
+    """
+    own = ~pl.col("is_forward") & (pl.col("sender_kind").cast(pl.String) != "anonymous")
+    ads = messages.lazy().filter("is_ad").drop("is_ad", "state")
+    ads = ads.with_columns(
+        seller=pl.when(own).then(pl.col("sender_id").cast(pl.String)),
+        seller_kind=pl.when(own & pl.col("sender_id").is_not_null()).then(pl.col("sender_kind").cast(pl.String)),
+        chat_title=pl.col("chat_title").cast(pl.String),
+        peer_kind=pl.col("peer_kind").cast(pl.String),
+    )
+    return ads.join(texts.lazy().select("text_id", *LABELS), on="text_id", how="left").collect()

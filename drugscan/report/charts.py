@@ -1,0 +1,103 @@
+"""The report's pictures as static SVG: drawn by Vega without a browser, with no text of any message in them."""
+
+import json
+from importlib import resources
+from typing import Any, Final
+
+import altair as alt
+import polars as pl
+import vl_convert
+
+INK: Final = "#33414e"
+"""Reads on a light and on a dark page."""
+_KINDS: Final = {"softdrugs": "#3f7f5f", "harddrugs": "#a63d40", "designer": "#5b6c9d", "medicijnen": "#c08a2d"}
+_FONT: Final = "Georgia, 'Times New Roman', serif"
+
+
+def province_map(provinces: pl.DataFrame, places: pl.DataFrame) -> str:
+    """Ads per 100,000 inhabitants by province, a dot per place by number of ads; an SVG."""
+    features = json.loads((resources.files("drugscan") / "data" / "provinces.geojson").read_text())["features"]
+    rates = {row["province"]: row for row in provinces.to_dicts()}
+    for feature in features:
+        row = rates.get(feature["properties"]["province"], {"per_100k": 0.0})
+        feature["properties"]["rate"] = row["per_100k"]
+    land = (
+        alt.Chart(_data(features))
+        .mark_geoshape(stroke="#ffffff", strokeWidth=0.8)
+        .encode(
+            alt.Color(
+                "properties.rate:Q",
+                scale=alt.Scale(scheme="blues", domainMin=0),
+                legend=alt.Legend(
+                    title="ads per 100,000 inhabitants", orient="bottom", gradientLength=240, format=",.0f"
+                ),
+            )
+        )
+    )
+    top = places.drop_nulls(["latitude", "longitude"]).sort("messages", descending=True).head(80)
+    dots = (
+        alt.Chart(_data(top.select("latitude", "longitude", "messages").to_dicts()))
+        .mark_circle(color="#a63d40", opacity=0.55, stroke="#ffffff", strokeWidth=0.4)
+        .encode(
+            latitude="latitude:Q",
+            longitude="longitude:Q",
+            size=alt.Size("messages:Q", scale=alt.Scale(range=[6, 320], domainMin=0), legend=None),
+        )
+    )
+    chart = alt.layer(land, dots) if top.height else land
+    return _svg(chart.project("mercator").properties(width=430, height=500))
+
+
+def timeline(months: pl.DataFrame) -> str:
+    """Ads per month, and how many of them name each kind of drug; incomplete months are pale. An SVG."""
+    rows = months.with_columns(pl.col("month").cast(pl.String))
+    total = (
+        alt.Chart(_data(rows.select("month", "messages", "complete").to_dicts()))
+        .mark_bar(color="#c9d3dc")
+        .encode(
+            x=alt.X("month:T", title=None, axis=alt.Axis(format="%Y", tickCount="year", grid=False)),
+            y=alt.Y("messages:Q", title="ads per month", axis=alt.Axis(format="~s", tickCount=5)),
+            opacity=alt.condition("datum.complete", alt.value(1.0), alt.value(0.4)),
+        )
+    )
+    kinds = rows.filter("complete").unpivot(list(_KINDS), index="month", variable_name="kind", value_name="ads")
+    lines = (
+        alt.Chart(_data(kinds.to_dicts()))
+        .mark_line(strokeWidth=1.6)
+        .encode(
+            x="month:T",
+            y="ads:Q",
+            color=alt.Color(
+                "kind:N",
+                scale=alt.Scale(domain=list(_KINDS), range=list(_KINDS.values())),
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+        )
+    )
+    return _svg(alt.layer(total, lines).properties(width=760, height=240))
+
+
+def label_bars(labels: pl.DataFrame) -> str:
+    """Ads per label; an SVG."""
+    rows = labels.select("label", "messages", "share").to_dicts()
+    base = alt.Chart(_data(rows)).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=6)),
+        x=alt.X("messages:Q", title=None, axis=alt.Axis(format="~s", tickCount=5)),
+    )
+    bars = base.mark_bar(color="#4a6f8f", height=15)
+    shares = base.mark_text(align="left", dx=4, color=INK).encode(text=alt.Text("share:Q", format=".0%"))
+    return _svg(alt.layer(bars, shares).properties(width=620, height=210))
+
+
+def _data(rows: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - as below
+    return alt.Data(values=rows)  # type: ignore[no-untyped-call]
+
+
+def _svg(chart: Any) -> str:  # noqa: ANN401 - Altair's charts have no common type
+    styled = (
+        chart.configure(background="transparent", font=_FONT)
+        .configure_view(stroke=None)
+        .configure_axis(labelColor=INK, titleColor=INK, gridColor="#dde3e8", domainColor="#9aa7b2", tickColor="#9aa7b2")
+        .configure_legend(labelColor=INK, titleColor=INK, titleFontWeight="normal")
+    )
+    return str(vl_convert.vegalite_to_svg(styled.to_dict()))

@@ -1,0 +1,294 @@
+"""The stages of a scan, each a function from a corpus to more of it; how the work is run is the runner's affair.
+
+`InProcess` runs everything here and now (for debugging and tests); `cluster.OnRay` runs the same functions on Ray
+and gives the same files.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import msgspec
+import polars as pl
+
+from drugscan import corpus, formats, ingest, listings, models, score, statistics, storage
+from drugscan.ingest import Destination, RangeSummary
+from drugscan.schema import Range
+from drugscan.score import ShardSummary
+from drugscan.settings import Settings
+
+MEAN_MESSAGE_BYTES: Final = 600
+"""Only to choose a number of buckets before anything is read."""
+_SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz", ".zst", ".zip")
+"""In a folder only these are tried: an export folder is full of pictures. A file that is named is always tried."""
+
+
+class FilePlan(msgspec.Struct, frozen=True):
+    """The ranges of one input file, or why there are none."""
+
+    source: str
+    bytes: int
+    ranges: list[Range] = []
+    error: str | None = None
+
+
+class Progress(Protocol):
+    """Who shows people how far a stage has come."""
+
+    def start(self, stage: str, total: int | None, unit: str) -> None:
+        """A stage begins; `total` units of work, null when unknown."""
+
+    def advance(self, done: int, messages: int) -> None:
+        """So many more units and messages (or texts) are done."""
+
+    def finish(self) -> None:
+        """The stage is over."""
+
+
+class Runner(Protocol):
+    """Where the work is done. Results come in any order, as they are ready."""
+
+    def plan(self, sources: Sequence[str], settings: Settings) -> Iterator[FilePlan]:
+        """One plan per file."""
+
+    def ingest(self, ranges: Sequence[Range], to: Destination) -> Iterator[RangeSummary]:
+        """At least one summary per range; a range that kills its worker has none."""
+
+    def score(self, snapshot: corpus.Snapshot, model: str, shard_texts: int) -> Iterator[ShardSummary]:
+        """One summary per shard of pending texts over all buckets."""
+
+
+class InProcess:
+    """Everything in this process, one thing after the other."""
+
+    def plan(self, sources: Sequence[str], settings: Settings) -> Iterator[FilePlan]:
+        """See `Runner`."""
+        return (plan_file(source, settings) for source in sources)
+
+    def ingest(self, ranges: Sequence[Range], to: Destination) -> Iterator[RangeSummary]:
+        """See `Runner`."""
+        for range_ in ranges:
+            yield from ingest.ingest_range(range_, to)
+
+    def score(self, snapshot: corpus.Snapshot, model: str, shard_texts: int) -> Iterator[ShardSummary]:
+        """See `Runner`."""
+        loaded = models.load(model)
+        for bucket in range(snapshot.buckets):
+            yield from score.score_bucket(snapshot, bucket, loaded, shard_texts)
+
+
+@dataclass
+class Outcome:
+    """What a stage did, for people and for the exit code."""
+
+    done: int = 0
+    """Ranges or shards of this run."""
+    skipped: int = 0
+    """Ranges that were in the corpus already."""
+    messages: int = 0
+    """Messages read, or texts scored."""
+    failures: list[str] = field(default_factory=list)
+    """What failed, each with its reason; not empty makes the exit code 1."""
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("read", "score", "write"), 0.0))
+    """Worker seconds by phase of scoring."""
+
+
+def plan_file(source: str, settings: Settings) -> FilePlan:
+    """The ranges of one file; a file of no known format or that cannot be read is an error in the plan."""
+    try:
+        size = storage.size(source)
+        return FilePlan(source, size, list(formats.plan(source, settings)))
+    except (ValueError, OSError) as error:
+        return FilePlan(source, 0, error=str(error))
+
+
+def find_sources(inputs: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The files that inputs (files, folders, globs, `s3://` URLs) stand for, and the inputs that do not exist."""
+    found: dict[str, None] = {}
+    missing = []
+    for given in inputs:
+        files = _expand(given)
+        if not files:
+            missing.append(given)
+        found.update(dict.fromkeys(files))
+    return list(found), missing
+
+
+def _expand(given: str) -> list[str]:
+    if any(mark in given for mark in "*?[") and not storage.exists(given):
+        return [file for match in storage.glob(given) for file in _expand(match)]
+    if storage.is_folder(given):
+        return [file for file in storage.list_files(given) if file.lower().endswith(_SUFFIXES)]
+    return [given] if storage.exists(given) else []
+
+
+def open_or_make(url: str, settings: Settings, key_check: str, sources: Sequence[str]) -> corpus.CorpusInfo:
+    """The corpus, made if it is new. Raises `CorpusError` when it was made with other settings or another key."""
+    messages = sum(storage.size(source) for source in sources) // MEAN_MESSAGE_BYTES
+    wanted = corpus.CorpusInfo(
+        buckets=corpus.bucket_count(messages),
+        timezone=settings.timezone,
+        include_private=settings.include_private,
+        key_check=key_check,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    info = corpus.make_corpus(url, wanted)
+    for name in ("timezone", "include_private"):
+        if getattr(info, name) != getattr(wanted, name):
+            raise corpus.CorpusError(
+                f"{url} was made with {name} = {getattr(info, name)}; give the same, or scan into a new corpus"
+            )
+    if info.key_check != key_check:
+        raise corpus.CorpusError(
+            f"{url} was made with another pseudonym key: the same seller would get two names; "
+            "give its key with --key-file"
+        )
+    return info
+
+
+def run_ingest(inputs: Sequence[str], to: Destination, runner: Runner, progress: Progress) -> Outcome:
+    """Read every range that is not in the corpus yet."""
+    outcome = Outcome()
+    sources, missing = find_sources(inputs)
+    outcome.failures += [f"{name}: no such file" for name in missing]
+    ranges = _new_ranges(sources, to, runner, progress, outcome)
+    progress.start("ingest", sum(_weight(range_) for range_ in ranges), "bytes")
+    seen: set[str] = set()
+    for summary in runner.ingest(ranges, to) if ranges else ():
+        if summary.error:
+            outcome.failures.append(f"{summary.source}: {summary.error}")
+        if summary.counts:
+            seen.add(summary.counts.digest)
+            outcome.messages += summary.counts.read
+            progress.advance(summary.counts.end - summary.counts.start, summary.counts.read)
+    lost = [range_ for range_ in ranges if _digest(range_) not in seen]
+    told = {failure.split(": ")[0] for failure in outcome.failures}
+    outcome.failures += [
+        f"{range_.source}: bytes {range_.start} to {range_.end or 'the end'} were not read: the worker died on them"
+        for range_ in lost
+        if range_.source not in told
+    ]
+    outcome.done = len(ranges) - len(lost)
+    progress.finish()
+    return outcome
+
+
+def _new_ranges(
+    sources: Sequence[str], to: Destination, runner: Runner, progress: Progress, outcome: Outcome
+) -> list[Range]:
+    """Ranges of these files that are not in the corpus, each once; failures and known ranges go to the outcome."""
+    finished = ingest.finished(corpus.snapshot(to.corpus_url))
+    progress.start("plan", len(sources), "files")
+    new: dict[str, Range] = {}
+    for plan in runner.plan(sources, to.settings) if sources else ():
+        progress.advance(1, 0)
+        if plan.error:
+            outcome.failures.append(plan.error if plan.source in plan.error else f"{plan.source}: {plan.error}")
+        new.update({_digest(range_): range_ for range_ in plan.ranges})
+    progress.finish()
+    known = finished & new.keys()
+    outcome.skipped = len(known)
+    return [range_ for digest, range_ in new.items() if digest not in known]
+
+
+def _digest(range_: Range) -> str:
+    return ingest.range_digest(range_, range_.start, range_.end)
+
+
+def _weight(range_: Range) -> int:
+    """Bytes of the range, as far as they are known beforehand."""
+    return (range_.end or storage.size(range_.source.split("!")[0])) - range_.start
+
+
+def run_score(url: str, model: str, shard_texts: int, runner: Runner, progress: Progress) -> Outcome:
+    """Score every text of the corpus that this model has not scored."""
+    outcome = Outcome()
+    snapshot = corpus.snapshot(url)
+    progress.start("score", None, "texts")
+    for summary in runner.score(snapshot, model, shard_texts):
+        outcome.done += 1
+        outcome.seconds.update(read=summary.read_seconds, score=summary.score_seconds, write=summary.write_seconds)
+        if summary.error:
+            outcome.failures.append(f"{summary.texts} texts of bucket {summary.bucket}: {summary.error}")
+        else:
+            outcome.messages += summary.texts
+        progress.advance(summary.texts, summary.texts)
+    progress.finish()
+    return outcome
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables and the ledger of one run of `stats`."""
+
+    tables: dict[str, pl.DataFrame]
+    ledger: dict[str, int]
+
+
+def run_stats(url: str, model_id: str, selection: listings.Selection, into: str, progress: Progress) -> Tables:
+    """Compute every table over the corpus as it is now; the listings go to `into`/listings, one file per bucket."""
+    snapshot = corpus.snapshot(url)
+    lost = listings.losers(snapshot)
+    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in statistics.STATISTICS}
+    counts = Counter(snapshot.ledger())
+    progress.start("stats", snapshot.buckets, "buckets")
+    for number in range(snapshot.buckets):
+        bucket = listings.read_bucket(snapshot, number, model_id, selection, lost)
+        counts.update(bucket.counts)
+        for name, frame in statistics.partials(bucket).items():
+            parts[name].append(frame)
+        listed = bucket.listings.drop("local_time", "range_id").collect().to_arrow()
+        corpus.write_table(storage.join(into, "listings", f"bucket-{number:05d}.parquet"), listed)
+        progress.advance(1, bucket.counts["current"])
+    progress.finish()
+    superseded = int(lost["superseded"].sum())
+    counts.update(superseded=superseded, duplicates=lost.height - superseded)
+    counts.update(not_dedupable=listings.not_dedupable(snapshot))
+    return Tables(statistics.merged(parts), balanced(counts))
+
+
+_EQUATIONS: Final = (
+    ("read", ("kept", "rejects", "service", "private")),
+    ("kept", ("current", "duplicates", "superseded")),
+    ("current", ("scored", "empty", "pending", "failed", "outside")),
+    ("scored", ("listings", "below_threshold")),
+)
+"""The ledger: each left side is the sum of its right side, or the run fails."""
+
+
+def balanced(counts: Counter[str]) -> dict[str, int]:
+    """The ledger with every line present; raises `CorpusError` when it does not add up."""
+    ledger = {name: counts[name] for whole, parts in _EQUATIONS for name in (whole, *parts)} | dict(counts)
+    ledger["below_threshold"] = ledger["scored"] - ledger["listings"]
+    for whole, parts in _EQUATIONS:
+        if ledger[whole] != sum(ledger[part] for part in parts) or min(ledger[part] for part in parts) < 0:
+            sides = " + ".join(f"{part} {ledger[part]:,}" for part in parts)
+            raise corpus.CorpusError(
+                f"the ledger does not add up: {whole} {ledger[whole]:,} is not {sides}; this is a fault of drugscan"
+            )
+    return ledger
+
+
+def status(url: str, model_id: str) -> dict[str, object]:
+    """What there is in a corpus, and how many texts this model has not scored."""
+    snapshot = corpus.snapshot(url)
+    ledger, ranges, current = snapshot.ledger(), snapshot.ranges(), corpus.manifest(url)
+    texts = pending = 0
+    for bucket in range(snapshot.buckets):
+        ids = pl.DataFrame(corpus.read_bucket(snapshot, bucket, ["text_id"])).drop_nulls().unique()
+        texts += ids.height
+        pending += ids.join(score.scored_ids(snapshot, bucket, model_id), on="text_id", how="anti").height
+    return {
+        "ranges": len(ranges),
+        "sources": len({counts.source for counts in ranges}),
+        "kept": ledger["kept"],
+        "rejects": ledger["rejects"],
+        "texts": texts,
+        "scored": texts - pending,
+        "pending": pending,
+        "model": model_id,
+        "files": len(storage.list_files(url)),
+        "report": current.report if current else None,
+    }

@@ -1,0 +1,291 @@
+"""The tables: each a pair of `partial` (one bucket -> frame) and `merge` (all partial frames -> table).
+
+A text lies in one bucket, so distinct texts add up over buckets; sellers and chats do not, and travel as lists of
+distinct ids. The same pairs run in one process or as tasks on a cluster.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from drugscan import places
+from drugscan.contacts import mask_expression
+from drugscan.listings import Bucket
+from drugscan.schema import LABELS
+
+
+class Statistic(NamedTuple):
+    """A named table: how one bucket contributes, and how contributions become the table."""
+
+    partial: Callable[[Bucket], pl.LazyFrame]
+    merge: Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+_CHAT: Final = pl.concat_str("peer_kind", "chat_id", separator=":")
+_COUNTS: Final = (
+    pl.len().cast(pl.Int64).alias("messages"),
+    pl.col("text_id").n_unique().cast(pl.Int64).alias("texts"),
+)
+_SELLERS: Final = pl.col("seller").drop_nulls().unique().alias("sellers")
+_SPAN: Final = (pl.col("local_time").min().alias("first_seen"), pl.col("local_time").max().alias("last_seen"))
+_LABEL_SUMS: Final = tuple(pl.col(label).sum().cast(pl.Int64) for label in LABELS)
+
+
+def _sum(*names: str) -> list[pl.Expr]:
+    return [pl.col(name).sum() for name in names]
+
+
+def _distinct(*names: str) -> list[pl.Expr]:
+    """How many different values the lists of all buckets hold together."""
+    return [pl.col(name).explode(empty_as_null=False).n_unique().cast(pl.Int64) for name in names]
+
+
+_MERGED_SPAN: Final = (pl.col("first_seen").min(), pl.col("last_seen").max())
+
+
+def _totals(bucket: Bucket) -> pl.LazyFrame:
+    scanned = bucket.messages.select(
+        messages_scanned=pl.len().cast(pl.Int64),
+        texts_scanned=pl.col("text_id").drop_nulls().n_unique().cast(pl.Int64),
+    )
+    ads = bucket.listings.select(*_COUNTS, _SELLERS.implode(), _CHAT.unique().implode().alias("chats"), *_SPAN)
+    regions = bucket.listings.join(bucket.texts, on="text_id").select(
+        national_messages=pl.col("national").sum().cast(pl.Int64),
+        placed_messages=(pl.col("provinces").list.len() > 0).sum().cast(pl.Int64),
+    )
+    return pl.concat([scanned, ads, regions], how="horizontal")
+
+
+def _merge_totals(parts: pl.LazyFrame) -> pl.LazyFrame:
+    counts = _sum("messages_scanned", "texts_scanned", "messages", "texts", "national_messages", "placed_messages")
+    ratio = pl.col("messages") / pl.col("messages_scanned")
+    return (
+        parts.select(*counts, *_distinct("sellers", "chats"), *_MERGED_SPAN)
+        .with_columns(share=ratio.fill_nan(0.0), copies_per_text=(pl.col("messages") / pl.col("texts")).fill_nan(0.0))
+        .select(
+            "messages_scanned",
+            "texts_scanned",
+            "messages",
+            "texts",
+            "share",
+            "sellers",
+            "chats",
+            "first_seen",
+            "last_seen",
+            "copies_per_text",
+            "national_messages",
+            "placed_messages",
+        )
+    )
+
+
+_CHAT_ID: Final = ("peer_kind", "chat_id")
+
+
+def _chats(bucket: Bucket) -> pl.LazyFrame:
+    scanned = bucket.messages.group_by(pl.col("peer_kind").cast(pl.String), "chat_id").agg(
+        pl.col("chat_title").cast(pl.String).drop_nulls().sort().last(), messages_scanned=pl.len().cast(pl.Int64)
+    )
+    ads = bucket.listings.group_by(_CHAT_ID).agg(*_COUNTS, _SELLERS, *_SPAN)
+    return scanned.join(ads, on=_CHAT_ID, how="left")
+
+
+def _merge_chats(parts: pl.LazyFrame) -> pl.LazyFrame:
+    return (
+        parts.group_by(_CHAT_ID)
+        .agg(
+            pl.col("chat_title").drop_nulls().sort().last(),
+            *_sum("messages_scanned", "messages", "texts"),
+            *_distinct("sellers"),
+            *_MERGED_SPAN,
+        )
+        .sort("messages", "chat_id", descending=[True, False])
+    )
+
+
+def _sellers(bucket: Bucket) -> pl.LazyFrame:
+    regions = bucket.texts.select("text_id", "provinces")
+    return (
+        bucket.listings.filter(pl.col("seller").is_not_null())
+        .join(regions, on="text_id", how="left")
+        .group_by("seller")
+        .agg(
+            pl.col("seller_kind").min(),
+            *_COUNTS,
+            _CHAT.unique().alias("chats"),
+            *_SPAN,
+            pl.col("local_time").dt.date().unique().alias("active_days"),
+            pl.col("provinces").list.explode(empty_as_null=False).drop_nulls().unique(),
+            *_LABEL_SUMS,
+        )
+    )
+
+
+def _merge_sellers(parts: pl.LazyFrame) -> pl.LazyFrame:
+    provinces = pl.col("provinces").explode(empty_as_null=False).unique().sort().str.join(", ")
+    return (
+        parts.group_by("seller")
+        .agg(
+            pl.col("seller_kind").min(),
+            *_sum("messages", "texts"),
+            *_distinct("chats"),
+            *_MERGED_SPAN,
+            *_distinct("active_days"),
+            provinces,
+            *_sum(*LABELS),
+        )
+        .sort("messages", "seller", descending=[True, False])
+    )
+
+
+def _provinces(bucket: Bucket) -> pl.LazyFrame:
+    claims = bucket.texts.select("text_id", weight=1 / pl.col("provinces").list.len(), province="provinces")
+    claims = claims.explode("province", empty_as_null=False)
+    return (
+        bucket.listings.join(claims, on="text_id")
+        .group_by("province")
+        .agg(*_COUNTS, _SELLERS, pl.col("weight").sum().alias("messages_weighted"))
+    )
+
+
+def _merge_provinces(parts: pl.LazyFrame) -> pl.LazyFrame:
+    counted = parts.group_by("province").agg(*_sum("messages", "texts", "messages_weighted"), *_distinct("sellers"))
+    people = places.provinces().lazy().select("province", "population")
+    return (
+        people.join(counted, on="province", how="left")
+        .with_columns(pl.col("messages", "texts", "sellers").fill_null(0), pl.col("messages_weighted").fill_null(0.0))
+        .with_columns(per_100k=pl.col("messages") / pl.col("population") * 100_000)
+        .select("province", "population", "messages", "texts", "sellers", "messages_weighted", "per_100k")
+        .sort("messages", "province", descending=[True, False])
+    )
+
+
+_PLACE: Final = ("place", "province", "latitude", "longitude")
+
+
+def _places(bucket: Bucket) -> pl.LazyFrame:
+    claims = bucket.places.select("text_id", *_PLACE).unique(["text_id", "place", "province"])
+    return bucket.listings.join(claims, on="text_id").group_by(_PLACE).agg(*_COUNTS, _SELLERS)
+
+
+def _merge_places(parts: pl.LazyFrame) -> pl.LazyFrame:
+    counted = parts.group_by(_PLACE).agg(*_sum("messages", "texts"), *_distinct("sellers"))
+    return counted.sort("messages", "place", descending=[True, False])
+
+
+def _labels(bucket: Bucket) -> pl.LazyFrame:
+    each = [
+        bucket.listings.filter(pl.col(label)).select(*_COUNTS, _SELLERS.implode()).with_columns(label=pl.lit(label))
+        for label in LABELS
+    ]
+    return pl.concat(each).with_columns(all_messages=bucket.listings.select(pl.len()).collect().item())
+
+
+def _merge_labels(parts: pl.LazyFrame) -> pl.LazyFrame:
+    counted = parts.group_by("label", maintain_order=True).agg(
+        *_sum("messages", "texts", "all_messages"), *_distinct("sellers")
+    )
+    share = (pl.col("messages") / pl.col("all_messages")).fill_nan(0.0)
+    return counted.with_columns(share=share).select("label", "messages", "texts", "sellers", "share")
+
+
+def _combinations(bucket: Bucket) -> pl.LazyFrame:
+    names = [pl.when(pl.col(label)).then(pl.lit(label)) for label in LABELS]
+    labels = pl.concat_str(names, separator=" + ", ignore_nulls=True)
+    return bucket.listings.group_by(labels=labels).agg(*_COUNTS)
+
+
+def _merge_combinations(parts: pl.LazyFrame) -> pl.LazyFrame:
+    return parts.group_by("labels").agg(_sum("messages", "texts")).sort("messages", "labels", descending=[True, False])
+
+
+def _months(bucket: Bucket) -> pl.LazyFrame:
+    month = pl.col("local_time").dt.date().dt.truncate("1mo").alias("month")
+    edges = bucket.messages.select(pl.col("local_time").min().alias("begin"), pl.col("local_time").max().alias("end"))
+    counted = bucket.listings.group_by(month).agg(*_COUNTS, _SELLERS, *_LABEL_SUMS)
+    return counted.join(edges, how="cross")
+
+
+def _merge_months(parts: pl.LazyFrame) -> pl.LazyFrame:
+    """Months with a message on or before their first day's end and after their last day's begin are complete."""
+    edges = parts.select(pl.col("begin").min(), pl.col("end").max())
+    counted = parts.group_by("month").agg(*_sum("messages", "texts"), *_distinct("sellers"), *_sum(*LABELS))
+    month = pl.col("month").cast(pl.Datetime("us"))
+    whole = (pl.col("begin") < month.dt.offset_by("1d")) & (
+        pl.col("end") >= month.dt.offset_by("1mo").dt.offset_by("-1d")
+    )
+    return (
+        counted.join(edges, how="cross")
+        .with_columns(complete=whole)
+        .select("month", "complete", "messages", "texts", "sellers", *LABELS)
+        .sort("month")
+    )
+
+
+def _texts(bucket: Bucket) -> pl.LazyFrame:
+    found = bucket.places.group_by("text_id").agg(pl.col("place").unique().sort().str.join(", ").alias("places"))
+    counted = bucket.listings.group_by("text_id").agg(
+        pl.len().cast(pl.Int64).alias("messages"),
+        _CHAT.n_unique().cast(pl.Int64).alias("chats"),
+        pl.col("seller").drop_nulls().n_unique().cast(pl.Int64).alias("sellers"),
+        *_SPAN,
+    )
+    names = [pl.when(pl.col(label)).then(pl.lit(label)) for label in LABELS]
+    labels = pl.concat_str(names, separator=", ", ignore_nulls=True).alias("labels")
+    return (
+        bucket.texts.select("text_id", "text", "score", labels)
+        .join(found, on="text_id", how="left")
+        .join(counted, on="text_id")
+        .with_columns(pl.col("places").fill_null(""), pl.col("text_id").bin.encode("hex"))
+    )
+
+
+def _merge_texts(parts: pl.LazyFrame) -> pl.LazyFrame:
+    columns = (
+        "text_id",
+        "text",
+        "score",
+        "labels",
+        "places",
+        "messages",
+        "chats",
+        "sellers",
+        "first_seen",
+        "last_seen",
+    )
+    return parts.select(columns).sort("messages", "text_id", descending=[True, False])
+
+
+STATISTICS: Final = {
+    "totals": Statistic(_totals, _merge_totals),
+    "chats": Statistic(_chats, _merge_chats),
+    "sellers": Statistic(_sellers, _merge_sellers),
+    "provinces": Statistic(_provinces, _merge_provinces),
+    "places": Statistic(_places, _merge_places),
+    "labels": Statistic(_labels, _merge_labels),
+    "combinations": Statistic(_combinations, _merge_combinations),
+    "months": Statistic(_months, _merge_months),
+    "texts": Statistic(_texts, _merge_texts),
+}
+"""Every table, in the order of the report; documented in docs/tables.md."""
+
+
+def partials(bucket: Bucket) -> dict[str, pl.DataFrame]:
+    """What one bucket contributes to each table."""
+    frames = pl.collect_all([statistic.partial(bucket) for statistic in STATISTICS.values()])
+    return dict(zip(STATISTICS, frames, strict=True))
+
+
+def merged(parts: dict[str, list[pl.DataFrame]]) -> dict[str, pl.DataFrame]:
+    """The tables, from the contributions of all buckets."""
+    whole = [STATISTICS[name].merge(pl.concat(frames).lazy()) for name, frames in parts.items()]
+    return dict(zip(parts, pl.collect_all(whole), strict=True))
+
+
+def masked(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """The tables with handles and phone numbers in texts and chat titles covered."""
+    covered = dict(tables)
+    covered["texts"] = tables["texts"].with_columns(mask_expression("text"))
+    covered["chats"] = tables["chats"].with_columns(mask_expression("chat_title"))
+    return covered

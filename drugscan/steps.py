@@ -1,0 +1,141 @@
+"""What the commands do, step by step, with what they say on the way; the jobs do the same.
+
+Everything heavy is imported in the step that needs it, so that `drugscan --help` answers at once.
+"""
+
+import json
+import os
+import sys
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from drugscan.options import Failed
+
+if TYPE_CHECKING:
+    from drugscan.corpus import CorpusInfo
+    from drugscan.listings import Selection
+    from drugscan.models import Model
+    from drugscan.settings import Settings
+    from drugscan.stages import Outcome, Runner
+
+Rest = dict[str, Any]
+"""The options of a command, by the names in `options`."""
+
+
+def runner_for(rest: Rest) -> "Runner":
+    """Ray, or this process. Ray writes to stdout, which is for results: it gets stderr instead."""
+    from drugscan import stages
+
+    if rest["local"]:
+        return stages.InProcess()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(saved, "w", encoding="utf-8")
+    from drugscan import cluster
+
+    address = rest["address"] or os.environ.get("RAY_ADDRESS")
+    if not rest["quiet"]:
+        click.echo("starting Ray ..." if address is None else f"connecting to Ray at {address} ...", err=True)
+    cluster.start(address, rest["workers"])
+    return cluster.OnRay(rest["workers"], rest["gpus_per_worker"])
+
+
+def stop(rest: Rest) -> None:
+    """End what `runner_for` started."""
+    if not rest["local"]:
+        from drugscan import cluster
+
+        cluster.stop()
+
+
+def _settings(rest: Rest) -> "Settings":
+    from drugscan.settings import Settings
+
+    try:
+        pairs = [pair.split("=", 1) for pair in (rest["columns"] or "").split(",") if pair.strip()]
+        columns = {ours.strip(): theirs.strip() for ours, theirs in pairs}
+    except ValueError as error:
+        raise click.UsageError("--columns wants OURS=THEIRS,OURS=THEIRS,...") from error
+    return Settings(timezone=rest["timezone"], include_private=rest["include_private"], columns=columns)
+
+
+def ingest(exports: tuple[str, ...], url: str, runner: "Runner", rest: Rest) -> list[str]:
+    """Read what is new; what failed, each with its reason."""
+    from drugscan import keys, progress, stages
+    from drugscan.ingest import Destination
+
+    settings = _settings(rest)
+    key = keys.load_or_make(rest["key_file"])
+    sources, _ = stages.find_sources(exports)
+    info = stages.open_or_make(url, settings, keys.check_value(key), sources)
+    outcome = stages.run_ingest(
+        exports, Destination(url, info.buckets, key, settings), runner, progress.choose(rest["quiet"])
+    )
+    new = f"{outcome.messages:,} messages in {outcome.done} new ranges" if outcome.done else "nothing new to read"
+    known = f"; {outcome.skipped} ranges were read before" if outcome.skipped else ""
+    click.echo(f"read: {new}{known}", err=True)
+    return outcome.failures
+
+
+def score(url: str, runner: "Runner", rest: Rest) -> list[str]:
+    """Score what is pending; what failed, each with its reason."""
+    from drugscan import progress, settings, stages
+
+    outcome = stages.run_score(url, rest["model"], settings.SHARD_TEXTS, runner, progress.choose(rest["quiet"]))
+    click.echo(_scored_line(outcome), err=True)
+    return outcome.failures
+
+
+def _scored_line(outcome: "Outcome") -> str:
+    return f"scored: {outcome.messages:,} texts" if outcome.done else "scored: every text was scored before"
+
+
+def _selection(model: "Model", info: "CorpusInfo", rest: Rest) -> "Selection":
+    from drugscan.listings import Selection
+    from drugscan.schema import DETECTOR_LABEL
+
+    thresholds = dict(model.thresholds)
+    if rest["threshold"] is not None:
+        thresholds[DETECTOR_LABEL] = rest["threshold"]
+    return Selection(thresholds, _day(rest["since"]), _day(rest["until"]), rest["chats"], info.timezone)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.date() if moment else None
+
+
+def publish_results(url: str, rest: Rest) -> dict[str, Any]:
+    """Tables and report, unless the current ones were computed from the very same; the facts for `--json`."""
+    from drugscan import corpus, models, progress, publish, show, stages
+
+    info, model = corpus.open_corpus(url), models.load(rest["model"])
+    selection, snapshot = _selection(model, info, rest), corpus.snapshot(url)
+    basis = publish.basis(snapshot, model.model_id, selection, rest["keep_identities"])
+    current = corpus.manifest(url)
+    if current is None or current.basis != basis:
+        run = publish.new_run()
+        into = f"{url.rstrip('/')}/tables/{run}"
+        results = stages.run_stats(url, model.model_id, selection, into, progress.choose(rest["quiet"]))
+        facts = {**publish.provenance(snapshot, model.model_id, selection), "basis": basis}
+        current = publish.publish(url, run, results, facts, rest["keep_identities"])
+    else:
+        click.echo("stats: nothing has changed, the tables stand", err=True)
+    tables, run_facts = publish.read_run(current)
+    click.echo(show.summary(tables, run_facts))
+    click.echo(f"\ntables  {current.tables}\nreport  {current.report}")
+    return {"tables": current.tables, "report": current.report, "ledger": run_facts["ledger"], "run": current.run}
+
+
+def finish(failures: list[str], result: dict[str, Any], rest: Rest) -> None:
+    """Say what failed and how to go on; exit code 1 if anything did."""
+    if rest["as_json"]:
+        click.echo(json.dumps({**result, "failures": failures}))
+    sys.stdout.flush()
+    if failures:
+        listed = "\n".join(f"  {failure}" for failure in failures[:20])
+        more = f"\n  ... and {len(failures) - 20} more" if len(failures) > 20 else ""
+        raise Failed(
+            f"{len(failures)} failed, everything else is done; run the same command again to retry:\n{listed}{more}"
+        )

@@ -1,0 +1,78 @@
+"""The import rules of docs/design.md: modules import downwards only, ray and click stand in one module each."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "drugscan"
+LAYERS = {
+    0: {"schema", "settings", "storage", "corpus", "text", "keys"},
+    1: {"formats", "models", "places", "contacts", "demo_texts", "demo_exports", "demo_truth"},
+    2: {"columns", "ingest", "score", "listings", "statistics", "compact", "evaluation", "training", "demo"},
+    3: {"stages", "cluster", "report", "publish", "progress", "show"},
+    4: {"cli", "options", "steps"},
+}
+LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
+ALONE = {"ray": {"cluster"}, "click": {"cli", "options", "steps"}}
+NEVER_AT_IMPORT = {"torch", "transformers", "sklearn"}
+
+
+def _imports(path: Path, everywhere: bool) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if everywhere else iter(tree.body)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _module(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_module_has_a_layer() -> None:
+    names = {_module(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    assert names == set(LAYER)
+
+
+def test_imports_point_down() -> None:
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        here = _module(path)
+        for name in _imports(path, everywhere=True):
+            parts = name.split(".")
+            if parts[0] != "drugscan" or len(parts) < 2 or parts[1] in ("__version__", here) or here == "__init__":
+                continue
+            if LAYER[parts[1]] > LAYER[here]:
+                wrong.append(f"{path.name} imports {name}")
+    assert wrong == []
+
+
+def test_ray_and_click_stand_in_one_module_each() -> None:
+    for package, allowed in ALONE.items():
+        users = {_module(p) for p in PACKAGE.rglob("*.py") for n in _imports(p, True) if n.split(".")[0] == package}
+        assert users == allowed
+
+
+def test_heavy_packages_are_imported_when_used() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert not {name.split(".")[0] for name in _imports(path, everywhere=False)} & NEVER_AT_IMPORT, path.name
+
+
+def test_no_module_is_long_and_no_function_has_many_parameters() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, path.name
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                assert len(node.args.args) <= 5, (path.name, node.name)
+                assert (node.end_lineno or 0) - node.lineno <= 50, (path.name, node.name)
+
+
+def test_help_needs_no_heavy_package() -> None:
+    code = "import sys, drugscan.cli; print(sorted({'ray','polars','torch','pyarrow','numpy'} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
