@@ -10,6 +10,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -39,13 +40,29 @@ def start(address: str | None = None, cpus: int | None = None) -> None:
     local: dict[str, Any] = {}
     if address is None:
         local = {"num_cpus": cpus, "object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    context = ray.data.DataContext.get_current()
+    with _without_chatter():
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the context warns about its own defaults
+        context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = 1
     context.max_errored_blocks = -1
     for name in ("ray.data", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep Ray's native code from announcing its log level on stderr; its errors come as exceptions."""
+    saved, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nothing)
 
 
 def stop() -> None:

@@ -120,7 +120,7 @@ def _make_world(templates: list[Template], options: DemoOptions) -> _World:
     random = np.random.default_rng([options.seed, 0])
     sellers = max(50, round(options.messages * SELLERS / FULL_SIZE))
     count = max(2 * sellers, round(options.messages * AD_SHARE / COPIES))
-    skew = random.pareto(1.2, sellers) + 0.2
+    skew = np.minimum(random.pareto(1.2, sellers) + 0.2, 40.0)
     owner = np.concatenate([np.arange(sellers), random.choice(sellers, count - sellers, p=skew / skew.sum())])
     weight = random.pareto(1.1, count) + 0.05
     weight = np.minimum(weight, weight.sum() * HOT_SHARE / 5)

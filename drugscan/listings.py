@@ -5,7 +5,7 @@ Everything here is Polars over one bucket at a time; thresholds and selections a
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -137,14 +137,19 @@ def _selected(messages: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     zone = ZoneInfo(selection.timezone)
     chosen = messages.lazy()
     if selection.since:
-        chosen = chosen.filter(pl.col("sent_at") >= datetime.combine(selection.since, time(), zone))
+        chosen = chosen.filter(pl.col("sent_at") >= _midnight(selection.since, zone))
     if selection.until:
-        chosen = chosen.filter(pl.col("sent_at") < datetime.combine(selection.until + timedelta(days=1), time(), zone))
+        chosen = chosen.filter(pl.col("sent_at") < _midnight(selection.until + timedelta(days=1), zone))
     if selection.chats:
         title, number = pl.col("chat_title").cast(pl.String), pl.col("chat_id").cast(pl.String)
         chosen = chosen.filter(title.is_in(selection.chats).fill_null(False) | number.is_in(selection.chats))
     local = pl.col("sent_at").dt.convert_time_zone(selection.timezone).dt.replace_time_zone(None)
     return chosen.with_columns(local_time=local).collect()
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When the day begins on the clock of the zone, in UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _labelled(scores: pl.DataFrame, thresholds: dict[str, float]) -> pl.DataFrame:

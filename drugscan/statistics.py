@@ -139,23 +139,28 @@ def _merge_sellers(parts: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
+_UNITS: Final = 27_720
+"""An ad is split over up to twelve provinces in whole units (lcm of 1 to 12), so that sums do not depend on order."""
+
+
 def _provinces(bucket: Bucket) -> pl.LazyFrame:
-    claims = bucket.texts.select("text_id", weight=1 / pl.col("provinces").list.len(), province="provinces")
+    share = _UNITS // pl.col("provinces").list.len().cast(pl.Int64)
+    claims = bucket.texts.select("text_id", units=share, province="provinces")
     claims = claims.explode("province", empty_as_null=False)
     return (
-        bucket.listings.join(claims, on="text_id")
-        .group_by("province")
-        .agg(*_COUNTS, _SELLERS, pl.col("weight").sum().alias("messages_weighted"))
+        bucket.listings.join(claims, on="text_id").group_by("province").agg(*_COUNTS, _SELLERS, pl.col("units").sum())
     )
 
 
 def _merge_provinces(parts: pl.LazyFrame) -> pl.LazyFrame:
-    counted = parts.group_by("province").agg(*_sum("messages", "texts", "messages_weighted"), *_distinct("sellers"))
+    counted = parts.group_by("province").agg(*_sum("messages", "texts", "units"), *_distinct("sellers"))
     people = places.provinces().lazy().select("province", "population")
     return (
         people.join(counted, on="province", how="left")
-        .with_columns(pl.col("messages", "texts", "sellers").fill_null(0), pl.col("messages_weighted").fill_null(0.0))
-        .with_columns(per_100k=pl.col("messages") / pl.col("population") * 100_000)
+        .with_columns(pl.col("messages", "texts", "sellers", "units").fill_null(0))
+        .with_columns(
+            messages_weighted=pl.col("units") / _UNITS, per_100k=pl.col("messages") / pl.col("population") * 100_000
+        )
         .select("province", "population", "messages", "texts", "sellers", "messages_weighted", "per_100k")
         .sort("messages", "province", descending=[True, False])
     )

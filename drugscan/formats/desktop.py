@@ -114,6 +114,9 @@ def _read_segment(range_: Range, segment: Mapping[str, object]) -> Iterator[Item
             last = stop < 0 and following < 0
             raw = data[begin + len(mark) : stop + len(closer) if stop >= 0 else following if following >= 0 else None]
             yield _read_one(raw, offset, chat, "truncated" if last else "broken_json")
+            gap = data[stop + len(closer) : following] if 0 <= stop < following else b","
+            if gap != b",":
+                yield Reject(skipped + stop + len(closer), "not_an_object")
         begin = following
 
 
