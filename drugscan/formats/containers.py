@@ -27,8 +27,10 @@ class ReadFailed(OSError):
 
 
 def packing(url: str) -> str:
-    """How the file is packed: `gz`, `zst`, `zip`, or an empty string."""
+    """How the file is packed: `gz`, `zst`, `zip`, `utf-16` (read as a stream of UTF-8), or an empty string."""
     head = storage.read_bytes(url, 0, 4)
+    if head.startswith(_UTF16):
+        return "utf-16"
     if head.startswith(_GZIP):
         return "gz"
     if head == _ZSTD:

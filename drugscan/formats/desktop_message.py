@@ -81,7 +81,7 @@ def peer(chat: Mapping[str, object]) -> Peer:
 
 def message(fields: Fields, offset: int, chat: Peer) -> Item:
     """One message; raises `BadTime` or `BadValue`."""
-    if fields.type == "service":
+    if fields.type in ("service", "unsupported"):  # an unsupported message has an id and nothing else
         return Service(offset)
     sent_at, quality = _sent_at(fields)
     sender, sender_kind = _sender(fields, chat)

@@ -38,7 +38,7 @@ def repaired(raw: bytes) -> bytes:
     raw = _BAD_ESCAPE.sub(lambda m: m[0] if m[1] else b"\\u00" + m[2], raw)
     raw = _BAD_DOCUMENT.sub(lambda m: m[1] + msgspec.json.encode(m[2].strip().decode(errors="replace")), raw)
     raw = _LONE_ESCAPE.sub(lambda m: m[0] if m[1] else b"", raw)
-    raw = re.sub(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]", b" ", raw)
+    raw = re.sub(rb"[\x00-\x1f]", b" ", raw)  # between values a blank does as well
     return raw.decode(errors="replace").encode()
 
 

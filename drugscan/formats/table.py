@@ -105,6 +105,8 @@ def _convert(value: Mapping[str, object], offset: int, mapping: Mapping[str, str
     sent_at, quality = any_time(row.get("sent_at"))
     chat = chat_id(row.get("chat_id"))
     sender, origin, title = account(row.get("sender_id")), account(row.get("forwarded_from")), row.get("chat_title")
+    if sender == f"user:{chat}":  # who has the chat's own id is the chat
+        sender = f"channel:{chat}"
     forward = row.get("is_forward")
     links = row.get("links")
     return Message(
@@ -129,8 +131,6 @@ def _convert(value: Mapping[str, object], offset: int, mapping: Mapping[str, str
 def _sender_kind(sender: str | None, chat: int | str) -> SenderKind:
     if sender is None:
         return "unknown"
-    if sender == f"channel:{chat}" or sender == f"user:{chat}":
-        return "channel"
     return "channel" if sender.startswith("channel:") else "user"
 
 
