@@ -2,7 +2,7 @@
 
     python benchmarks/end_to_end.py [--messages 100000 --messages 1000000] [--rounds 3]
 
-By hand: json.load, pandas, scikit-learn's predict with the same weights, groupby. Both give the same number of ads.
+By hand: json.load, pandas, scikit-learn's predict with a pair trained on the same messages, groupby; see by_hand.py.
 The two are alternated in one run; a card for people comes first, one JSON object is the last line, and the results
 are kept in benchmarks/results with hardware and date.
 """
