@@ -36,11 +36,13 @@ _HANDLES: Final = r"@\w+|(?:https?://|www\.|t\.me/)\S+|#"
 _INVISIBLE: Final = r"[\x{200b}-\x{200f}\x{2060}\x{feff}\x{ad}]"
 _WORDS: Final = r"[^\p{L}\p{N}]+"
 _CUE: Final = (
-    r"(?:^|  )(?:in|te|regio|omgeving|omg|rond|rondom|vanuit|naar|bezorging|bezorgen|bezorgd|afhalen|ophalen|rijden|"
+    r"(?:^| )(?:in|te|regio|omgeving|omg|rond|rondom|vanuit|naar|bezorging|bezorgen|bezorgd|afhalen|ophalen|rijden|"
     r"rijdt|locatie|loc|stad|richting|heel|hele|pu|pin|delivery|uit|around|near)(?:  de|  het)?$"
 )
+_GAP: Final = 4
+"""Bytes between two names that stand in one list: a comma, a slash, or `en`."""
 _EXCLUDED: Final = (
-    r"(?:^|  )(?:niet|geen|behalve|except|not|nooit|never)(?:  (?:meer|naar|in|to|te|richting|voor|aan))*$"
+    r"(?:^| )(?:niet|geen|behalve|except|not|nooit|never)(?:  (?:meer|naar|in|to|te|richting|voor|aan))*$"
 )
 _NATIONAL: Final = (
     r"(?i)\b(?:heel|hele|door|all over|whole|entire|all of|across|in|binnen|through)\s+(?:the\s+)?"
@@ -143,22 +145,21 @@ def _with_context(found: pl.DataFrame) -> pl.DataFrame:
     end = pl.col("at") + pl.col("name").str.len_bytes()
     before = pl.col("plain").bin.slice((pl.col("at").cast(pl.Int64) - 28).clip(0), pl.min_horizontal(pl.col("at"), 28))
     known = found.with_columns(
-        before=before.cast(pl.String).str.to_lowercase(),
+        before=before.cast(pl.String).str.to_lowercase().str.strip_chars_end(" "),
         begins=pl.col("plain").bin.slice(pl.col("at") + 1, 1).cast(pl.String),
         after=pl.col("plain").bin.slice(end, 3).cast(pl.String),
         end=end,
         kind=pl.col("name").replace_strict(_kinds(), default=None, return_dtype=pl.String),
     )
     gap = pl.col("at") - pl.col("end").shift(1).over("row", order_by="at")
-    following = pl.col("at").shift(-1).over("row", order_by="at") - pl.col("end")
+    row_ends = pl.col("row").ne_missing(pl.col("row").shift(1))
     sure = pl.col("kind").is_in(["town", "region", "province", "code", "foreign"])
-    beside_before = (gap <= 3) & sure.shift(1).over("row", order_by="at")
-    beside_after = (following <= 3) & sure.shift(-1).over("row", order_by="at")
+    known = known.sort("row", "at").with_columns(sure=sure, run=(row_ends | (gap > _GAP).fill_null(True)).cum_sum())
     return known.with_columns(
         capital=pl.col("begins").str.contains(r"\p{Lu}").fill_null(False),
         cue=pl.col("before").str.contains(_CUE),
         excluded=pl.col("before").str.contains(_EXCLUDED),
-        beside=beside_before.fill_null(False) | beside_after.fill_null(False),
+        beside=pl.col("sure").any().over("run"),
     )
 
 
