@@ -3,6 +3,7 @@
 A raw newline never stands inside a JSON string, so a newline, the right number of blanks and a brace begin a message.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -102,22 +103,38 @@ def _read_segment(range_: Range, segment: Mapping[str, object]) -> Iterator[Item
         chat = Peer("other", range_.source, None, False)
         yield Reject(start, "missing_field", str(error))
     data = _whole_messages(str(range_.context["url"]), (skipped, end, limit), mark + b"}")
+    for place, raw, reason in _elements(data, mark):
+        offset = skipped + place
+        if start <= offset < end:
+            yield Reject(offset, reason) if reason == "not_an_object" else _read_one(raw, offset, chat, reason)
+
+
+def _elements(data: bytes, mark: bytes) -> Iterator[tuple[int, bytes, str]]:
+    """Every element of the array that begins in `data`: place, bytes, and what is wrong if it cannot be read.
+
+    `mark` is the newline and blanks before an element. Telegram writes objects only; anything else between them is
+    `not_an_object`.
+    """
     opener, closer = mark + b"{", mark + b"}"
+    other = re.compile(re.escape(mark) + rb"(?=[^ {}\]\n])")
     begin = data.find(opener)
+    yield from _others(data, 0, begin if begin >= 0 else len(data), other)
     while begin >= 0:
-        offset = skipped + begin + len(mark)
-        if offset >= end:
-            return
         following = data.find(opener, begin + 1)
         stop = data.find(closer, begin, following if following >= 0 else len(data))
-        if offset >= start:
-            last = stop < 0 and following < 0
-            raw = data[begin + len(mark) : stop + len(closer) if stop >= 0 else following if following >= 0 else None]
-            yield _read_one(raw, offset, chat, "truncated" if last else "broken_json")
-            gap = data[stop + len(closer) : following] if 0 <= stop < following else b","
-            if gap != b",":
-                yield Reject(skipped + stop + len(closer), "not_an_object")
+        if data.startswith(b"{}", begin + len(mark)):  # an empty object stands on one line
+            stop = begin + len(b"{}") - len(b"}")
+        reason = "truncated" if stop < 0 and following < 0 else "broken_json"
+        last = stop + len(closer) if stop >= 0 else following if following >= 0 else len(data)
+        yield begin + len(mark), data[begin + len(mark) : last], reason
+        if data[last:following] != b",":
+            yield from _others(data, last, following if following >= 0 else len(data), other)
         begin = following
+
+
+def _others(data: bytes, begin: int, end: int, other: re.Pattern[bytes]) -> Iterator[tuple[int, bytes, str]]:
+    for found in other.finditer(data, begin, end):
+        yield found.end(), b"", "not_an_object"
 
 
 def _whole_messages(url: str, stretch: tuple[int, int, int], closer: bytes) -> bytes:
