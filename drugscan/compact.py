@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-import polars as pl
 import pyarrow as pa
 
 from drugscan import corpus, score, storage
@@ -26,7 +25,7 @@ def compact(url: str, advance: Callable[[], None]) -> tuple[int, int]:
     old_files = len(snapshot.messages) + len(snapshot.keys) + len(snapshot.rejects)
     merged_scores = sum(_compact_scores(snapshot, model) for model in corpus.scored_models(url))
     fresh = [file for file in snapshot.messages if "/compacted/" not in file.url]
-    _delete_previous(url, before)
+    _delete_previous(before)
     if len(fresh) < FILES_WORTH:
         return old_files, old_files - merged_scores
     buckets = max(snapshot.buckets, corpus.bucket_count(sum(counts.kept for counts in snapshot.ranges())))
@@ -76,10 +75,10 @@ def _compact_scores(snapshot: Snapshot, model_id: str) -> int:
         if len(files) < FILES_WORTH:
             continue
         rows = score.read_scores(snapshot, bucket, model_id).sort("text_id")
-        schema = _scores_as_stored(files[0])
+        schema = corpus.read_table(files[0]).schema
         digest = storage.digest(str(bucket), model_id, *(each.hex() for each in rows["text_id"]))
         path = corpus.score_url(snapshot.url, model_id, (snapshot.buckets, bucket, digest))
-        corpus.write_table(path, pl.DataFrame(rows).to_arrow().cast(schema))
+        corpus.write_table(path, rows.to_arrow().cast(schema))
         for file in files:
             if file != path:
                 storage.delete(file)
@@ -87,12 +86,7 @@ def _compact_scores(snapshot: Snapshot, model_id: str) -> int:
     return fewer
 
 
-def _scores_as_stored(file: str) -> pa.Schema:
-    return corpus.read_table(file).schema
-
-
-def _delete_previous(url: str, before: Compaction | None) -> None:
+def _delete_previous(before: Compaction | None) -> None:
     """Remove what the compaction before this one took the place of."""
     for file in before.previous if before else []:
         storage.delete(file)
-    del url

@@ -16,8 +16,6 @@ from typing import Final
 
 import polars as pl
 
-from drugscan.schema import TEXT_ID as TEXT_ID
-
 PLACES: Final = pl.Schema(
     {
         "text_id": pl.Binary,

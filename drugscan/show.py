@@ -11,15 +11,18 @@ def summary(tables: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> str
     totals, ledger = tables["totals"].row(0, named=True), facts["ledger"]
     head = [
         ("messages", totals["messages_scanned"]),
+        ("distinct texts", totals["texts_scanned"]),
         ("drug ads", totals["messages"]),
         ("distinct ad texts", totals["texts"]),
         ("accounts that advertise", totals["sellers"]),
         ("chats with ads", totals["chats"]),
     ]
     lines = [f"{name:<24}{value:>14,}" for name, value in head]
-    lines[1] += f"   {totals['share']:.1%} of all; not audited"
+    with_text = max(1, totals["messages_scanned"] - ledger["empty"])
+    lines[1] += f"   {totals['texts_scanned'] / with_text:.1%} of the messages that have text"
+    lines[2] += f"   {totals['share']:.1%} of all messages; not audited"
     if totals["messages"]:
-        lines[2] += f"   each posted {totals['copies_per_text']:.0f} times on average"
+        lines[3] += f"   each posted {totals['copies_per_text']:.0f} times on average"
         lines.append(f"{'first and last ad':<24}{totals['first_seen']:%Y-%m-%d} to {totals['last_seen']:%Y-%m-%d}")
     lines += ["", *_top("label", tables["labels"].rename({"label": "name"}), 8)]
     lines += ["", *_top("province", tables["provinces"].rename({"province": "name"}), 5)]

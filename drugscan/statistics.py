@@ -38,7 +38,7 @@ def _sum(*names: str) -> list[pl.Expr]:
 
 def _distinct(*names: str) -> list[pl.Expr]:
     """How many different values the lists of all buckets hold together."""
-    return [pl.col(name).explode(empty_as_null=False).n_unique().cast(pl.Int64) for name in names]
+    return [pl.col(name).explode(empty_as_null=False).drop_nulls().n_unique().cast(pl.Int64) for name in names]
 
 
 _MERGED_SPAN: Final = (pl.col("first_seen").min(), pl.col("last_seen").max())

@@ -1,13 +1,18 @@
 """The whole way against the demo's ground truth, with a model that knows it: then everything must be exact."""
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from drugscan import compact, corpus, score
 from drugscan.columns import pseudonym
 from drugscan.schema import LABELS
+from drugscan.settings import Settings
 from tests import conftest
 from tests.fake_model import BrokenModel, FakeModel
 
@@ -63,6 +68,12 @@ def test_totals_sellers_labels_and_months_are_exact(scanned: str, small_demo: co
         **{label: pl.col("labels").list.contains(label).sum().cast(pl.Int64) for label in LABELS},
     )  # fmt: skip
     assert found["sellers"].select(sellers.columns).sort("seller").equals(sellers.sort("seller"))
+    chats = ads.group_by("chat_id").agg(
+        pl.col("seller").drop_nulls().n_unique().cast(pl.Int64), pl.len().cast(pl.Int64)
+    )
+    assert (
+        found["chats"].select("chat_id", "sellers", "messages").sort("chat_id").rows() == chats.sort("chat_id").rows()
+    )
     by_label = {label: ads.filter(pl.col("labels").list.contains(label)) for label in LABELS}
     assert found["labels"].select("label", "messages", "texts", "sellers").rows() == [
         (label, rows.height, rows["text_id"].n_unique(), rows["seller"].drop_nulls().n_unique())
@@ -96,8 +107,6 @@ def test_places_are_mostly_those_of_the_truth(scanned: str, small_demo: conftest
 
 
 def test_a_selection_moves_messages_out_of_the_count(scanned: str, small_demo: conftest.Demo) -> None:
-    from datetime import date
-
     model, ads = small_demo.oracle(), _own_ads(small_demo)
     found = conftest.tables(scanned, model, since=date(2021, 1, 1), until=date(2021, 12, 31))
     inside = ads.filter(pl.col("local").dt.year() == 2021)
@@ -196,3 +205,50 @@ def test_an_empty_corpus_has_empty_tables(tmp_path: Path, one_model: list[FakeMo
     assert found.tables["totals"]["messages"][0] == 0
     assert set(found.ledger.values()) == {0}
     assert found.tables["provinces"].height == 12
+
+
+@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries(
+            {
+                "id": st.integers(1, 6) | st.none(),
+                "type": st.sampled_from(["message", "message", "message", "service"]),
+                "date_unixtime": st.sampled_from(["1600000000", "1700000000", "x", "5"]),
+                "edited_unixtime": st.sampled_from(["", "1700000001", "1700000002"]),
+                "text": st.sampled_from(["", "wiet 10", "fiets", ["a", {"type": "bold", "text": "b"}], None]),
+                "from_id": st.sampled_from(["user1", "user2", "channel9", None]),
+            }
+        ),
+        max_size=25,
+    ),
+    kind=st.sampled_from(["public_supergroup", "private_group", "personal_chat", "public_channel"]),
+)
+def test_the_ledger_holds_for_any_input(
+    rows: list[dict[str, object]], kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Half of it twice, in two exports: `run_stats` fails when a line does not add up."""
+    from tests.test_ingest import desktop
+
+    folder, model = tmp_path_factory.mktemp("any"), FakeModel({"wiet 10": ["drugsad", "softdrugs"]})
+    desktop(folder / "in" / "1.json", rows, type=kind)
+    desktop(folder / "in" / "2.json", rows[: len(rows) // 2], type=kind)
+    url = str(folder / "c")
+    conftest.ingest([str(folder / "in")], url)
+    found = corpus.snapshot(url)
+    for bucket in range(0, found.buckets, 2):  # the other half stays pending
+        list(score.score_bucket(found, bucket, model, 10))
+    ledger = conftest.tables(url, model, since=date(2021, 1, 1)).ledger
+    assert ledger["read"] == len(rows) + len(rows) // 2
+    assert all(count >= 0 for count in ledger.values())
+
+
+def test_scores_do_not_depend_on_buckets(tmp_path: Path, small_demo: conftest.Demo, scanned: str) -> None:
+    """The same demo with four times as many buckets gives the same tables."""
+    url, settings = str(tmp_path / "many"), Settings()
+    info = corpus.CorpusInfo(64, settings.timezone, False, "check", "now")
+    corpus.make_corpus(url, info)
+    conftest.ingest([small_demo.exports], url)
+    assert corpus.snapshot(url).buckets == 64
+    conftest.score(url)
+    assert conftest.equal(conftest.tables(url, small_demo.oracle()), conftest.tables(scanned, small_demo.oracle()))
