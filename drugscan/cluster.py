@@ -17,7 +17,7 @@ import msgspec
 import ray
 import ray.data
 
-from drugscan import corpus, ingest, models, score, stages
+from drugscan import corpus, ingest, inputs, models, score, stages
 from drugscan.ingest import Destination, RangeSummary
 from drugscan.schema import Range
 from drugscan.score import ShardSummary
@@ -26,6 +26,8 @@ from drugscan.stages import FilePlan
 
 TRIES: Final = 3
 """A range or shard that kills its worker this often has failed."""
+PLAN_HERE_BYTES: Final = 256 * 1024 * 1024
+"""Input that is planned in the driver: about a second of work, where a first Ray Data plan takes four."""
 _OBJECT_STORE_BYTES: Final = 256 * 1024 * 1024
 """Locally: nothing but summaries passes through it."""
 _Row = dict[str, Any]
@@ -79,7 +81,10 @@ class OnRay:
         self._gpus = gpus_per_worker
 
     def plan(self, sources: Sequence[str], settings: Settings) -> Iterator[FilePlan]:
-        """One plan per file."""
+        """One plan per file; a few small files are looked at here, before a worker could have started."""
+        if sum(inputs.size_of(source) for source in sources) <= PLAN_HERE_BYTES:
+            yield from (stages.plan_file(source, settings) for source in sources)
+            return
         rows = [source.encode() for source in sources]
         done = (msgspec.json.decode(row, type=FilePlan) for row in self._map(rows, _Plan(settings)))
         yield from _missing_plans(done, sources)

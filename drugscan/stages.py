@@ -5,7 +5,7 @@ and gives the same files.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import msgspec
 import polars as pl
 
-from drugscan import corpus, formats, ingest, listings, models, score, statistics, storage
+from drugscan import corpus, formats, ingest, inputs, listings, models, score, statistics, storage
 from drugscan.ingest import Destination, RangeSummary
 from drugscan.schema import Range
 from drugscan.score import ShardSummary
@@ -21,8 +21,6 @@ from drugscan.settings import Settings
 
 MEAN_MESSAGE_BYTES: Final = 600
 """Only to choose a number of buckets before anything is read."""
-_SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".gz", ".zst", ".zip")
-"""In a folder only these are tried: an export folder is full of pictures. A file that is named is always tried."""
 
 
 class FilePlan(msgspec.Struct, frozen=True):
@@ -104,29 +102,9 @@ def plan_file(source: str, settings: Settings) -> FilePlan:
         return FilePlan(source, 0, error=str(error))
 
 
-def find_sources(inputs: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The files that inputs (files, folders, globs, `s3://` URLs) stand for, and the inputs that do not exist."""
-    found: dict[str, None] = {}
-    missing = []
-    for given in inputs:
-        files = _expand(given)
-        if not files:
-            missing.append(given)
-        found.update(dict.fromkeys(files))
-    return list(found), missing
-
-
-def _expand(given: str) -> list[str]:
-    if any(mark in given for mark in "*?[") and not storage.exists(given):
-        return [file for match in storage.glob(given) for file in _expand(match)]
-    if storage.is_folder(given):
-        return [file for file in storage.list_files(given) if file.lower().endswith(_SUFFIXES)]
-    return [given] if storage.exists(given) else []
-
-
 def open_or_make(url: str, settings: Settings, key_check: str, sources: Sequence[str]) -> corpus.CorpusInfo:
     """The corpus, made if it is new. Raises `CorpusError` when it was made with other settings or another key."""
-    messages = sum(storage.size(source) for source in sources) // MEAN_MESSAGE_BYTES
+    messages = sum(inputs.size_of(source) for source in sources) // MEAN_MESSAGE_BYTES
     wanted = corpus.CorpusInfo(
         buckets=corpus.bucket_count(messages),
         timezone=settings.timezone,
@@ -148,10 +126,10 @@ def open_or_make(url: str, settings: Settings, key_check: str, sources: Sequence
     return info
 
 
-def run_ingest(inputs: Sequence[str], to: Destination, runner: Runner, progress: Progress) -> Outcome:
+def run_ingest(given: Sequence[str], to: Destination, runner: Runner, progress: Progress) -> Outcome:
     """Read every range that is not in the corpus yet."""
     outcome = Outcome()
-    sources, missing = find_sources(inputs)
+    sources, missing = inputs.find_sources(given)
     outcome.failures += [f"{name}: no such file" for name in missing]
     ranges = _new_ranges(sources, to, runner, progress, outcome)
     progress.start("ingest", sum(_weight(range_) for range_ in ranges), "bytes")

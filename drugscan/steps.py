@@ -63,14 +63,14 @@ def _settings(rest: Rest) -> "Settings":
 
 def ingest(exports: tuple[str, ...], url: str, runner: "Runner", rest: Rest) -> list[str]:
     """Read what is new; what failed, each with its reason."""
-    from drugscan import keys, progress, stages, storage
+    from drugscan import inputs, keys, progress, stages, storage
     from drugscan.ingest import Destination
 
     settings = _settings(rest)
     if not storage.is_local(url) and not rest["key_file"] and not os.environ.get("DRUGSCAN_KEY_FILE"):
         raise Failed(f"{url} is shared storage: give the key of its pseudonyms with --key-file, the same for everybody")
     key = keys.load_or_make(rest["key_file"])
-    sources, _ = stages.find_sources(exports)
+    sources, _ = inputs.find_sources(exports)
     info = stages.open_or_make(url, settings, keys.check_value(key), sources)
     outcome = stages.run_ingest(
         exports, Destination(url, info.buckets, key, settings), runner, progress.choose(rest["quiet"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from drugscan import corpus, demo, listings, models, stages, storage
+from drugscan import corpus, demo, inputs, listings, models, stages, storage
 from drugscan.ingest import Destination
 from drugscan.progress import Silent
 from drugscan.settings import Settings
@@ -46,13 +46,13 @@ def one_model(monkeypatch: pytest.MonkeyPatch) -> list[FakeModel]:
 
 
 def ingest(
-    inputs: list[str], url: str, runner: stages.Runner | None = None, settings: Settings | None = None
+    given: list[str], url: str, runner: stages.Runner | None = None, settings: Settings | None = None
 ) -> stages.Outcome:
     settings = settings or Settings()
-    sources, _ = stages.find_sources(inputs)
+    sources, _ = inputs.find_sources(given)
     info = stages.open_or_make(url, settings, "check", sources)
     to = Destination(url, info.buckets, KEY, settings)
-    return stages.run_ingest(inputs, to, runner or stages.InProcess(), Silent())
+    return stages.run_ingest(given, to, runner or stages.InProcess(), Silent())
 
 
 def score(url: str, runner: stages.Runner | None = None, shard_texts: int = 20_000) -> stages.Outcome:

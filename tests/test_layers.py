@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "drugscan"
 LAYERS = {
     0: {"schema", "settings", "storage", "corpus", "text", "keys"},
-    1: {"formats", "models", "places", "contacts", "demo_texts", "demo_exports", "demo_truth"},
+    1: {"inputs", "formats", "models", "places", "contacts", "demo_texts", "demo_exports", "demo_truth"},
     2: {"columns", "ingest", "score", "listings", "statistics", "compact", "evaluation", "training", "demo"},
     3: {"stages", "cluster", "report", "publish", "progress", "show"},
     4: {"cli", "options", "steps"},

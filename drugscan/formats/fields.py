@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from drugscan.schema import TimeQuality
@@ -111,19 +112,25 @@ def chat_id(value: object) -> int | str:
     raise BadValue("no chat id")
 
 
-def account(value: object) -> str | None:
-    """`user:1`, `channel:2` or `chat:3` from the spellings of exports: `user1`, a number (a user), -100…, a name."""
-    number = small_number(value)
+@lru_cache(maxsize=1 << 16)
+def _account(text: str) -> str | None:
+    """An account written as text; the same few senders come again and again."""
+    number = small_number(text)
     if number is not None:
         return f"user:{number}" if number >= 0 else f"channel:{bare_id(number)}"
-    if not isinstance(value, str) or not value.strip():
-        return None
-    text = value.strip()
     for kind in ("user", "channel", "chat"):
         rest = text.removeprefix(kind).lstrip(":")
         if rest != text and rest.isdigit():
             return f"{kind}:{int(rest)}"
-    return f"name:{text}"
+    return f"name:{text}" if text else None
+
+
+def account(value: object) -> str | None:
+    """`user:1`, `channel:2` or `chat:3` from the spellings of exports: `user1`, a number (a user), -100…, a name."""
+    if isinstance(value, str):
+        return _account(value.strip())
+    number = small_number(value)
+    return None if number is None else _account(str(number))
 
 
 def named(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -45,8 +46,16 @@ def look(raw: bytes) -> Head:
     if body[:1] in (b"{", b"["):
         return _look_at_json(raw, body)
     line = body.split(b"\n", 1)[0].decode(errors="replace")
-    columns = next(csv.reader(io.StringIO(line), delimiter=delimiter(line)), []) if line.strip() else []
-    return Head("csv", raw, columns=tuple(column.strip() for column in columns)) if len(columns) > 1 else Head("other")
+    columns = header(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter(line)))
+    return Head("csv", raw, columns=columns) if len(columns) > 1 else Head("other")
+
+
+def header(rows: Iterator[list[str]]) -> tuple[str, ...]:
+    """The names of the columns in a CSV's first row; none when there is no row or it is not CSV."""
+    try:
+        return tuple(name.strip().removeprefix("\ufeff") for name in next(rows, []))
+    except csv.Error:
+        return ()
 
 
 def delimiter(line: str) -> str:

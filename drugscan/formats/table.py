@@ -24,7 +24,7 @@ from drugscan.formats.fields import (
     small_number,
 )
 from drugscan.formats.framing import MAX_OBJECT_BYTES, Framed
-from drugscan.formats.look import Head, delimiter
+from drugscan.formats.look import Head, delimiter, header
 from drugscan.formats.reading import DETAIL_LENGTH, Chat, Format, Source, cut, read_json, stream
 from drugscan.schema import Item, Message, Range, Reject, SenderKind
 from drugscan.settings import Settings
@@ -227,7 +227,7 @@ def _read_csv(range_: Range, mapping: Mapping[str, str]) -> Iterator[Item]:
         lines = io.TextIOWrapper(file, encoding=_encoding(head), errors="replace", newline="")
         first = head.split(b"\n", 1)[0].decode(errors="replace")
         reader = csv.reader(lines, delimiter=delimiter(first))
-        names = [name.strip().removeprefix("\ufeff") for name in next(reader, [])]
+        names = header(reader)
         number = 0
         while True:
             try:

@@ -23,6 +23,7 @@ MAX_CHARACTERS: Final = 8_192
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
 )
+_ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 _URL: Final = re.compile(r"(?:https?://|www\.|\bt\.me/|\bwa\.me/)\S+")
 _HANDLE: Final = re.compile(r"@\w{3,}")
 _PHONE: Final = re.compile(r"(?<![\w+])(?:\+|00)?\d[\d\s\-]{7,14}\d(?!\w)")
@@ -43,8 +44,8 @@ _LOOKALIKES: Final = str.maketrans(
 def feature_text(text: str) -> str:
     """What the linear pair sees of a canonical text: folded, and with contacts and amounts masked."""
     folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:MAX_CHARACTERS])).lower()
-    folded = "".join(c for c in unicodedata.normalize("NFD", folded) if not unicodedata.combining(c))
-    folded = folded.translate(_LOOKALIKES)
+    if not folded.isascii():
+        folded = _ACCENTS.sub("", unicodedata.normalize("NFD", folded)).translate(_LOOKALIKES)
     folded = _HANDLE.sub(_MASKS["handle"], _URL.sub(_MASKS["url"], folded))
     folded = _PHONE.sub(_MASKS["phone"], folded)
     folded = _SPACED.sub(_joined, folded)
