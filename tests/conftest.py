@@ -77,8 +77,10 @@ def equal(one: stages.Tables, other: stages.Tables) -> bool:
 
 @pytest.fixture(autouse=True)
 def own_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test touches the user's own key."""
-    monkeypatch.setenv("DRUGSCAN_KEY_FILE", str(tmp_path_factory.getbasetemp() / "pseudonym.key"))
+    """No test touches the user's own key; commands in other processes use the key of the tests, too."""
+    file = tmp_path_factory.getbasetemp() / "pseudonym.key"
+    file.write_text(KEY.hex())
+    monkeypatch.setenv("DRUGSCAN_KEY_FILE", str(file))
 
 
 REPOSITORY = Path(__file__).parent.parent

@@ -83,7 +83,8 @@ def _scan(exports: str, url: str, environment: dict[str, str]) -> subprocess.Pop
 
 def test_scan_as_a_user_runs_it(tmp_path: Path, small_demo: conftest.Demo, undisturbed: stages.Tables) -> None:
     """The command, in a process of its own: the last line is JSON, stdout holds results only, exit code 0."""
-    done = _scan(small_demo.exports, str(tmp_path / "c"), dict(os.environ))
+    url = str(tmp_path / "c")
+    done = _scan(small_demo.exports, url, dict(os.environ))
     out, err = done.communicate(timeout=240)
     assert done.returncode == 0, err
     result = json.loads(out.splitlines()[-1])
@@ -93,6 +94,7 @@ def test_scan_as_a_user_runs_it(tmp_path: Path, small_demo: conftest.Demo, undis
     assert out.startswith("messages ")
     assert "Traceback" not in err
     assert "read: 12,000 messages" in err
+    assert conftest.equal(conftest.tables(url), undisturbed)
 
 
 @pytest.mark.slow
