@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from drugscan import __version__, steps
+from drugscan.model_commands import models as models_group
 from drugscan.options import (
     Failed,
     corpus_option,
@@ -25,6 +26,9 @@ def main() -> None:
 
     Start with: drugscan scan EXPORT... --corpus DIR
     """
+
+
+main.add_command(models_group)
 
 
 @main.command()

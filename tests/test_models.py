@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drugscan import evaluation, models, training
+from drugscan.models.errors import ModelError
 from drugscan.models.features import feature_text, ngrams
-from drugscan.models.linear import ModelError
 from drugscan.schema import LABELS
 from tests.conftest import REPOSITORY
 from tests.fake_model import FakeModel

@@ -1,7 +1,7 @@
 """Models: what turns texts into label probabilities. A new family is a module with a `load`, and a line in `MODELS`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
+from importlib import import_module, resources
 from typing import Final, Protocol
 
 import msgspec
@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drugscan import storage
-from drugscan.models import linear
-from drugscan.models.linear import ModelError as ModelError
+from drugscan.models.errors import ModelError as ModelError
 
 
 class Model(Protocol):
@@ -32,13 +31,21 @@ class Model(Protocol):
         """Probabilities, shape [texts, labels]; NaN where the categoriser did not look (below the gate)."""
 
 
-MODELS: Final[dict[str, Callable[[str, bytes], Model]]] = {"linear": linear.load}
-"""Family named in a model's config.json -> its loader (folder, content of config.json)."""
+MODELS: Final[dict[str, str]] = {
+    "linear": "drugscan.models.linear",
+    "merged": "drugscan.models.encoder",
+}
+"""Family named in a model's config.json -> the module with its `load(folder, content of config.json) -> Model`.
+
+Modules by name, not imported: torch is loaded only for a family that needs it.
+"""
+SHIPPED: Final = {"default": "linear", "fast": "linear"}
+"""Names of the models that come with drugscan -> their folders in `drugscan/data`."""
 
 
 def load(name: str = "default") -> Model:
-    """The model that ships with drugscan (`default`), or the one in a folder (local or `s3://`)."""
-    folder = str(resources.files("drugscan") / "data" / "linear") if name == "default" else name
+    """A model that ships with drugscan (see `SHIPPED`), or the one in a folder (local or `s3://`)."""
+    folder = str(resources.files("drugscan") / "data" / SHIPPED[name]) if name in SHIPPED else name
     path = storage.join(folder, "config.json")
     if not storage.exists(path):
         raise ModelError(f"{name} is no model: it has no config.json; give a folder that `drugscan train` wrote")
@@ -49,4 +56,5 @@ def load(name: str = "default") -> Model:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if family not in MODELS:
         raise ModelError(f"{name} is of family {family!r}; known are: {', '.join(MODELS)}")
-    return MODELS[str(family)](folder, config)
+    model: Model = import_module(MODELS[str(family)]).load(folder, config)
+    return model

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 FEATURE_VERSION: Final = 1
 """Part of a model's id; raised whenever the same text gets other features."""
+FOLDING_VERSION: Final = 1
+"""Of `folded_text`; raised whenever the same text gets another folding."""
 CHAR_LENGTHS: Final = (2, 3, 4, 5)
 WORD_LENGTHS: Final = (1, 2)
 MAX_CHARACTERS: Final = 8_192
@@ -29,6 +31,7 @@ _HANDLE: Final = re.compile(r"@\w{3,}")
 _PHONE: Final = re.compile(r"(?<![\w+])(?:\+|00)?\d[\d\s\-]{7,14}\d(?!\w)")
 _SPACED: Final = re.compile(r"\b(?:\w[\s.\-_*]{1,2}){3,}\w\b")
 _NUMBER: Final = re.compile(r"(?<![a-z0-9])\d{2,}(?![a-z0-9]*[a-z]{3})")
+_MIXED: Final = re.compile(r"\w*[a-z]\w*")
 _BLANKS: Final = re.compile(r"\s+")
 _REPEATED: Final = re.compile(r"([a-z])\1{2,}")
 _MASKS: Final = {"url": "\ue000", "handle": "\ue001", "phone": "\ue002"}
@@ -51,6 +54,17 @@ def feature_text(text: str) -> str:
     folded = _SPACED.sub(_joined, folded)
     folded = _NUMBER.sub(_masked_number, folded)
     return _BLANKS.sub(" ", _REPEATED.sub(r"\1\1", folded)).strip()
+
+
+def folded_text(text: str) -> str:
+    """What an encoder sees of a canonical text: disguises undone, contacts and amounts left, lower case.
+
+    Look-alike letters become Latin only in words that also hold Latin ones, so Cyrillic and Greek stay readable.
+    """
+    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:MAX_CHARACTERS])).lower()
+    if not folded.isascii():
+        folded = _MIXED.sub(lambda word: word[0].translate(_LOOKALIKES), _ACCENTS.sub("", folded))
+    return _REPEATED.sub(r"\1\1", _SPACED.sub(_joined, folded)).strip()
 
 
 def _joined(match: re.Match[str]) -> str:

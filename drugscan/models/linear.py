@@ -15,16 +15,13 @@ from scipy import sparse
 from scipy.special import expit
 
 from drugscan import storage
+from drugscan.models.errors import ModelError
 from drugscan.models.features import FEATURE_VERSION, feature_text, ngrams
 from drugscan.schema import DETECTOR_LABEL, LABELS
 
 BATCH_CHARACTERS: Final = 300_000
 """Feature text that is hashed at once: some 100 MB of arrays at the peak."""
 _TABLE_BITS: Final = 21
-
-
-class ModelError(ValueError):
-    """A model that cannot be loaded or used; the message says what to do."""
 
 
 class LinearConfig(msgspec.Struct, frozen=True):
