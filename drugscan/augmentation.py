@@ -20,6 +20,41 @@ _PLACE: Final = re.compile(rf"\b({'|'.join(map(re.escape, _PLACES))})\b", re.IGN
 _AMOUNT: Final = re.compile(r"\b\d{2,4}\b")
 _HANDLE: Final = re.compile(r"@\w{4,}")
 _WORD: Final = re.compile(r"[^\W\d_]{4,}")
+_PRODUCTS: Final = (
+    ("cocaïne", "cocaine", "mdma", "xtc", "ketamine", "amfetamine", "ghb", "lsd", "2cb", "2c-b", "crack", "heroïne"),
+    (
+        "3mmc",
+        "3-mmc",
+        "4mmc",
+        "4-mmc",
+        "2mmc",
+        "2-mmc",
+        "3cmc",
+        "3-cmc",
+        "4fa",
+        "4-fa",
+        "nep",
+        "2fdck",
+        "6apb",
+        "6-apb",
+    ),
+    (
+        "xanax",
+        "diazepam",
+        "oxazepam",
+        "temazepam",
+        "lorazepam",
+        "tramadol",
+        "oxycodon",
+        "ritalin",
+        "lyrica",
+        "zolpidem",
+    ),
+    ("wiet", "hasj"),
+)
+"""Names of one label that mean nothing else, so that an exchange leaves every label right, in ads and elsewhere."""
+_ALIKE: Final = {name: names for names in _PRODUCTS for name in names}
+_PRODUCT: Final = re.compile(rf"(?<![\w-])({'|'.join(sorted(_ALIKE, key=len, reverse=True))})(?![\w-])", re.IGNORECASE)
 _LEET: Final = str.maketrans("aeiot", "43107")
 _TWINS: Final = str.maketrans("aceopxyiAEOPCTHKMB", "асеорхуіАЕОРСТНКМВ")
 _SMALL: Final = str.maketrans("abcdeghijklmnopqrtuvwyz", "ᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘǫʀᴛᴜᴠᴡʏᴢ")
@@ -31,6 +66,8 @@ def varied(labelled: Labelled, random: Random) -> Labelled:
     text = _PLACE.sub(lambda match: _other(match[0], random), labelled.text) if random.random() < 0.5 else labelled.text
     if random.random() < 0.5:
         text = _AMOUNT.sub(lambda match: str(max(1, round(int(match[0]) * random.choice((0.8, 0.9, 1.1, 1.2))))), text)
+    if random.random() < 0.4:
+        text = _PRODUCT.sub(lambda match: _cased(str(random.choice(_ALIKE[match[0].lower()])), match[0]), text)
     text = _HANDLE.sub(lambda match: f"@{''.join(random.permutation(list(match[0][1:])))}", text)
     text = _LAYOUTS[int(random.integers(len(_LAYOUTS)))](text, random)
     if random.random() < 0.2:
@@ -39,8 +76,12 @@ def varied(labelled: Labelled, random: Random) -> Labelled:
 
 
 def _other(place: str, random: Random) -> str:
-    new = _PLACES[int(random.integers(len(_PLACES)))]
-    return new.lower() if place.islower() else new.upper() if place.isupper() else new
+    return _cased(_PLACES[int(random.integers(len(_PLACES)))], place)
+
+
+def _cased(new: str, old: str) -> str:
+    """The new word in the capitals of the old one."""
+    return new.lower() if old.islower() else new.upper() if old.isupper() else new
 
 
 def _as_it_is(text: str, _: Random) -> str:

@@ -11,7 +11,8 @@ from drugscan.model_commands import models as models_group
 from drugscan.options import (
     Failed,
     corpus_option,
-    model_option,
+    model_choice,
+    model_options,
     reading_options,
     running_options,
     selection_options,
@@ -34,7 +35,7 @@ main.add_command(models_group)
 @main.command()
 @click.argument("exports", nargs=-1, required=True)
 @corpus_option
-@model_option
+@model_options
 @reading_options
 @selection_options
 @running_options
@@ -69,7 +70,7 @@ def ingest_command(exports: tuple[str, ...], corpus: str, **rest: Any) -> None: 
 
 @main.command("score")
 @corpus_option
-@model_option
+@model_options
 @running_options
 @told
 def score_command(corpus: str, **rest: Any) -> None:  # noqa: ANN401
@@ -87,7 +88,7 @@ def score_command(corpus: str, **rest: Any) -> None:  # noqa: ANN401
 
 @main.command()
 @corpus_option
-@model_option
+@model_options
 @selection_options
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
@@ -117,14 +118,15 @@ def report(corpus: str, output: str | None) -> None:
 
 @main.command()
 @click.argument("corpus")
-@model_option
+@model_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 @told
-def status(corpus: str, model: str, as_json: bool) -> None:
+def status(corpus: str, as_json: bool, **rest: Any) -> None:  # noqa: ANN401
     """Tell what is in a corpus and what is pending."""
     from drugscan import models, show, stages
 
-    facts = stages.status(corpus, models.load(model).model_id)
+    model = models.load(stages.settled(corpus, model_choice(rest)))
+    facts = stages.status(corpus, model.model_id)
     click.echo(json.dumps(facts) if as_json else show.status(facts))
 
 
@@ -166,16 +168,66 @@ def linear(files: tuple[str, ...], out: str, seed: int) -> None:
     click.echo(json.dumps({"model_id": result.model_id, "folder": out, "estimates": result.estimates}))
 
 
+@train.command("encoder")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option("--out", required=True, metavar="DIR", help="Folder for the new model.")
+@click.option("--base", required=True, metavar="NAME_OR_DIR", help="Pretrained encoder, e.g. from `models fetch`.")
+@click.option("--folds", default=0, show_default=True, help="Groups of files left out in turn, for honest figures.")
+@click.option("--epochs", default=7, show_default=True)
+@click.option("--layers", default=6, show_default=True, help="Layers of the base that are kept; 0: all.")
+@click.option("--vocabulary", default=15_500, show_default=True, help="Pieces that are kept; 0: all.")
+@click.option("--max-tokens", default=160, show_default=True, help="What is behind these is not read.")
+@click.option("--rate", default=4e-4, show_default=True, help="Highest learning rate.")
+@click.option("--early-stop", "held_out", default=0.0, show_default=True, help="Share of texts to stop early on.")
+@click.option("--class-weights", is_flag=True, help="Let rare labels count more.")
+@click.option(
+    "--teacher", "teachers", multiple=True, metavar="MODEL", help="Model to learn from, too; may be repeated."
+)
+@click.option("--demo-texts", default=0, show_default=True, help="Texts like the demo's that the teachers label.")
+@click.option("--pair", is_flag=True, help="A detector and a categoriser instead of one merged encoder.")
+@click.option("--small", is_flag=True, help="Store the weights as int8.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@told
+def encoder_command(files: tuple[str, ...], **rest: Any) -> None:  # noqa: ANN401
+    """Fine-tune a pretrained encoder on JSONL files of labelled texts; a killed run goes on where it was."""
+    click.echo(json.dumps(steps.train_encoder(files, rest)))
+
+
+@train.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option("--first", required=True, metavar="DIR", help="A linear pair trained on these files.")
+@click.option("--then", required=True, metavar="DIR", help="A merged encoder trained on them with --folds.")
+@click.option("--out", required=True, metavar="DIR", help="Folder for the cascade; keep it beside the other two.")
+@told
+def cascade(files: tuple[str, ...], first: str, then: str, out: str) -> None:
+    """Fit a cascade: the pair for every text, the encoder for what may be an ad."""
+    from drugscan import stacking
+
+    model_id, found = stacking.train_cascade(files, stacking.Parts(first, then), out)
+    click.echo(json.dumps({"model_id": model_id, "folder": out, "estimates": found}))
+
+
 @main.command()
-@click.argument("file")
-@model_option
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@model_options
+@click.option("--compare", "other", metavar="MODEL", help="Also measure this model, and tell the difference.")
+@click.option("--html", metavar="FILE", help="Write a page with figures, plots and the worst errors.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 @told
-def evaluate(file: str, model: str, as_json: bool) -> None:
+def evaluate(files: tuple[str, ...], other: str | None, html: str | None, as_json: bool, **rest: Any) -> None:  # noqa: ANN401
     """Measure a model on labelled texts, a JSON object a line: text, drugsad, labels."""
-    from drugscan import evaluation, models, show
+    from drugscan import comparison, evaluation, models, show, storage
 
-    result = evaluation.evaluate(models.load(model), evaluation.read_labelled(file))
+    sample = evaluation.read_sample(files)
+    judged = evaluation.judge(models.load(model_choice(rest)), sample)
+    result = evaluation.measure(judged)
+    if other:
+        result["comparison"] = comparison.compare(judged, evaluation.judge(models.load(other), sample))
+    if html:
+        from drugscan.report import measured
+
+        storage.write_bytes(html, measured.render(result).encode())
     click.echo(show.evaluation(result), err=as_json)
     if as_json:
         click.echo(json.dumps(result))

@@ -8,7 +8,10 @@ end; a row that kills its worker is retried for ever unless retries are limited 
 
 import logging
 import os
+import pickle
+import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -19,6 +22,7 @@ import ray.data
 
 from drugscan import corpus, ingest, inputs, models, score, stages
 from drugscan.ingest import Destination, RangeSummary
+from drugscan.models import ModelError
 from drugscan.schema import Range
 from drugscan.score import ShardSummary
 from drugscan.settings import Settings
@@ -29,8 +33,12 @@ TRIES: Final = 3
 PLAN_HERE_BYTES: Final = 256 * 1024 * 1024
 """Input that is planned in the driver: about a second of work, where a first Ray Data plan takes four."""
 _OBJECT_STORE_BYTES: Final = 256 * 1024 * 1024
-"""Locally: nothing but summaries passes through it."""
+"""Locally: nothing but summaries passes through it, and with GPUs the tokens of shards (some 5 MB each)."""
+_SHARD, _DONE, _UNUSABLE = "shard", "done", "unusable"
+"""Rows of scoring: of a shard, of a bucket whose shards are through (their number), of a worker without its model."""
 _Row = dict[str, Any]
+_Operator = tuple[Any, dict[str, Any]]
+"""A function or class for `map_batches`, and its options."""
 
 
 def start(address: str | None = None, cpus: int | None = None) -> None:
@@ -72,13 +80,24 @@ def stop() -> None:
     ray.shutdown()
 
 
+def gpus() -> float:
+    """GPUs of the cluster as it is now."""
+    return float(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
+
+
 class OnRay:
     """A `stages.Runner` that runs everything as Ray Data plans; see there."""
 
-    def __init__(self, workers: int | None = None, gpus_per_worker: float = 0.0) -> None:
+    def __init__(
+        self, workers: int | None = None, gpus_per_worker: float = 0.0, two_operators: bool | None = None
+    ) -> None:
+        """`two_operators`: reading and scoring apart; null = if there are GPUs, and then `workers` have them."""
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        self._workers = workers or max(1, int(resources.get("CPU", 1)))
-        self._gpus = gpus_per_worker
+        cpus, self._gpus = max(1, int(resources.get("CPU", 1))), gpus_per_worker
+        self._two_operators = gpus_per_worker > 0 if two_operators is None else two_operators
+        on_gpus = max(1, int(gpus() / gpus_per_worker)) if gpus_per_worker else 1
+        self._workers = workers or (on_gpus if self._two_operators else cpus)
+        self._cpus = cpus if self._two_operators else self._workers
 
     def plan(self, sources: Sequence[str], settings: Settings) -> Iterator[FilePlan]:
         """One plan per file; a few small files are looked at here, before a worker could have started."""
@@ -95,43 +114,73 @@ class OnRay:
         for row in self._map(rows, _Ingest(to)):
             yield msgspec.json.decode(row, type=RangeSummary)
 
-    def score(self, snapshot: corpus.Snapshot, model: str, shard_texts: int) -> Iterator[ShardSummary]:
-        """Summaries of the shards; a pool of actors, each with the model loaded once."""
+    def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
+        """Summaries of the shards; pools of actors that each load the model once. Raises `ModelError` as they do."""
         rows = [str(bucket).encode() for bucket in range(snapshot.buckets)]
+        given = (msgspec.json.encode(snapshot), msgspec.json.encode(choice), shard_texts)
+        shards: Counter[int] = Counter()
+        whole: dict[int, int] = {}
         size = min(self._workers, len(rows))
-        done = _stream(
-            rows,
-            _Scorer,
-            fn_constructor_args=(msgspec.json.encode(snapshot), model, shard_texts),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size),
-            num_cpus=1,
-            num_gpus=self._gpus or None,
-            max_restarts=TRIES,
-            max_task_retries=TRIES - 1,
-        )
-        finished: set[int] = set()
-        for row in done:
-            if row["kind"] == "done":
-                finished.add(int(row["summary"]))
-            else:
-                yield msgspec.json.decode(row["summary"], type=ShardSummary)
-        for bucket in sorted(set(range(snapshot.buckets)) - finished):
-            error = f"the worker died on it {TRIES} times; run again, and look at its texts if it happens again"
-            yield ShardSummary(bucket, 0, error=error)
+        for row in _stream(rows, *(self._apart(given, size) if self._two_operators else _fused(given, size))):
+            bucket, body = int(row["bucket"]), row["body"]
+            if row["kind"] == _UNUSABLE:
+                raise ModelError(f"a worker cannot use the model: {body.decode()}")
+            if row["kind"] == _DONE:
+                whole[bucket] = int(body)
+                continue
+            shards[bucket] += 1
+            yield msgspec.json.decode(body, type=ShardSummary)
+        doubtful = [bucket for bucket in range(snapshot.buckets) if whole.get(bucket) != shards[bucket]]
+        for bucket in doubtful:
+            # summaries can be lost with a worker whose score files stand: what counts is what is pending
+            if pending := score.pending_texts(snapshot, bucket, str(choice.model_id)).height:
+                error = f"the worker died on it {TRIES} times; run again, and look at its texts if it happens again"
+                yield ShardSummary(bucket, pending, error=error)
+
+    def _apart(self, given: tuple[bytes, bytes, int], size: int) -> list[_Operator]:
+        """All CPUs read and tokenise for the actors that hold the GPUs; those take no CPU, so they always fit in.
+
+        Two calls at a time in an actor with a GPU: one writes its score file while the other has the device.
+        """
+        twice = {"max_concurrent_calls_per_actor": 2, "enable_true_multi_threading": True}
+        device = {"num_cpus": 0, "num_gpus": self._gpus or None}
+        return [
+            (_Prepare, _actors(given, self._cpus, num_cpus=1)),
+            (_Forward, _actors(given[:2], size, twice, **device)),
+        ]
 
     def _map(self, rows: Sequence[bytes], function: Callable[[_Row], Iterator[_Row]]) -> Iterator[bytes]:
         """The function over the rows, one row per call, as stateless tasks."""
-        for row in _stream(rows, function, num_cpus=1, concurrency=self._workers, max_retries=TRIES - 1):
+        options = {"num_cpus": 1, "concurrency": self._cpus, "max_retries": TRIES - 1}
+        for row in _stream(rows, (function, options)):
             yield row["summary"]
 
 
-def _stream(rows: Sequence[bytes], function: Any, **options: Any) -> Iterator[_Row]:  # noqa: ANN401
-    """What the function yields for each row, as it is ready; one block per row, so that a kill redoes that row only."""
+def _fused(given: tuple[bytes, bytes, int], size: int) -> list[_Operator]:
+    """Reading, tokenising and scoring in one actor: without a GPU they share its core anyway."""
+    return [(_Scorer, _actors(given, size, num_cpus=1))]
+
+
+def _actors(given: tuple[Any, ...], size: int, calls: dict[str, Any] | None = None, **resources: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Options of a Ray Data operator that is a pool of up to `size` actors, made with `given`."""
+    return {
+        "fn_constructor_args": given,
+        "compute": ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size, **calls or {}),
+        "max_restarts": TRIES,
+        "max_task_retries": TRIES - 1,
+        **resources,
+    }
+
+
+def _stream(rows: Sequence[bytes], *operators: _Operator) -> Iterator[_Row]:
+    """What the last operator yields, as it is ready; one block per row, so that a kill redoes that row only."""
     with warnings.catch_warnings():
         # Ray 2.60 deprecates passing retries this way and offers no other yet; the version is pinned
         warnings.simplefilter("ignore")
-        source = ray.data.from_items([{"row": row} for row in rows], override_num_blocks=len(rows))
-        yield from source.map_batches(function, batch_size=1, **options).iter_rows()
+        data: ray.data.Dataset = ray.data.from_items([{"row": row} for row in rows], override_num_blocks=len(rows))
+        for function, options in operators:
+            data = data.map_batches(function, batch_size=1, **options)
+        yield from data.iter_rows()
 
 
 def _missing_plans(done: Iterable[FilePlan], sources: Sequence[str]) -> Iterator[FilePlan]:
@@ -168,16 +217,77 @@ class _Ingest:
                 yield {"summary": [msgspec.json.encode(summary)]}
 
 
-class _Scorer:
-    """An actor that reads, scores and writes whole buckets; without a GPU reading and scoring share its core."""
+def _row(kind: str, bucket: int, body: bytes) -> _Row:
+    """A batch of one row, as the operators of scoring pass them on."""
+    return {"kind": [kind], "bucket": [bucket], "body": [body]}
 
-    def __init__(self, snapshot: bytes, model: str, shard_texts: int) -> None:
+
+def _model(choice: bytes, scores: bool) -> models.Model | ModelError:
+    """The model on this worker, with its weights if it scores; or why it cannot be used, for the driver to tell."""
+    threads = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+    os.environ["RAYON_NUM_THREADS"] = str(threads)  # each tokenizer would take every core of the machine
+    try:
+        model = models.load(msgspec.json.decode(choice, type=models.Choice))
+        if scores and isinstance(model, models.Tokenising):
+            model.start(threads)
+    except ModelError as error:
+        return error
+    return model
+
+
+class _Scorer:
+    """An actor that reads, scores and writes whole buckets."""
+
+    def __init__(self, snapshot: bytes, choice: bytes, shard_texts: int) -> None:
         self._snapshot = msgspec.json.decode(snapshot, type=corpus.Snapshot)
-        self._model = models.load(model)
-        self._shard_texts = shard_texts
+        self._model, self._shard_texts = _model(choice, scores=True), shard_texts
 
     def __call__(self, batch: _Row) -> Iterator[_Row]:
-        for row in batch["row"]:
-            for summary in score.score_bucket(self._snapshot, int(row), self._model, self._shard_texts):
-                yield {"kind": ["shard"], "summary": [msgspec.json.encode(summary)]}
-            yield {"kind": ["done"], "summary": [row]}
+        for bucket in map(int, batch["row"]):
+            if isinstance(self._model, ModelError):
+                yield _row(_UNUSABLE, bucket, str(self._model).encode())
+                continue
+            count = 0
+            for summary in score.score_buckets(self._snapshot, [bucket], self._model, self._shard_texts):
+                count += 1
+                yield _row(_SHARD, bucket, msgspec.json.encode(summary))
+            yield _row(_DONE, bucket, str(count).encode())
+
+
+class _Prepare:
+    """An actor that reads and tokenises whole buckets: a row per shard, and one that says how many they were."""
+
+    def __init__(self, snapshot: bytes, choice: bytes, shard_texts: int) -> None:
+        self._snapshot = msgspec.json.decode(snapshot, type=corpus.Snapshot)
+        self._model, self._shard_texts = _model(choice, scores=False), shard_texts
+
+    def __call__(self, batch: _Row) -> Iterator[_Row]:
+        for bucket in map(int, batch["row"]):
+            if isinstance(self._model, ModelError):
+                yield _row(_UNUSABLE, bucket, str(self._model).encode())
+                continue
+            count = 0
+            for shard in score.prepare(self._snapshot, bucket, self._model, self._shard_texts):
+                count += 1
+                yield _row(_SHARD, bucket, pickle.dumps(shard))
+            yield _row(_DONE, bucket, str(count).encode())
+
+
+class _Forward:
+    """An actor that scores and writes shards that `_Prepare` made; everything else it passes on."""
+
+    def __init__(self, snapshot: bytes, choice: bytes) -> None:
+        self._url = msgspec.json.decode(snapshot, type=corpus.Snapshot).url
+        self._model, self._lock = _model(choice, scores=True), threading.Lock()
+
+    def __call__(self, batch: _Row) -> Iterator[_Row]:
+        for kind, bucket, body in zip(batch["kind"], batch["bucket"], batch["body"], strict=True):
+            if kind != _SHARD:
+                yield _row(kind, bucket, body)
+            elif isinstance(self._model, ModelError):
+                yield _row(_UNUSABLE, bucket, str(self._model).encode())
+            else:
+                with self._lock:
+                    scored = score.forward(pickle.loads(body), self._model)
+                summary = score.commit(self._url, self._model.model_id, scored)
+                yield _row(_SHARD, bucket, msgspec.json.encode(summary))

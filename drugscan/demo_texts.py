@@ -80,12 +80,7 @@ def read_authored(folder: str) -> list[Template]:
     files = sorted(Path(folder).glob("*.jsonl"))
     if not files:
         raise DemoError(f"no authored messages (*.jsonl) in {folder}; name their folder with --authored")
-    return [
-        msgspec.json.decode(line, type=Template)
-        for file in files
-        for line in file.read_bytes().splitlines()
-        if line.strip()
-    ]
+    return [template for file in files for template in _read(file)]
 
 
 def make_ads(templates: Sequence[Template], handles: Sequence[str], seed: int) -> list[Template]:
@@ -145,3 +140,15 @@ class SmallTalk:
             canonical(f"{self._pieces[first]} {self._pieces[second]}") if is_new else self._short[short]
             for is_new, (first, second), short in zip(new.tolist(), pieces.tolist(), alone.tolist(), strict=True)
         ]
+
+
+def mixed(paths: Sequence[str], count: int, seed: int) -> list[str]:
+    """Texts as the demo makes them from files of authored messages: half ads, half other texts, canonical."""
+    templates = [template for path in paths for template in _read(Path(path))]
+    handles = [f"verkoper_{number}" for number in range(count // 2)]
+    ads = [ad.text for ad in make_ads(templates, handles, seed)]
+    return ads + SmallTalk(templates).draw(count - len(ads), np.random.default_rng([seed, 2]))
+
+
+def _read(file: Path) -> list[Template]:
+    return [msgspec.json.decode(line, type=Template) for line in file.read_bytes().splitlines() if line.strip()]

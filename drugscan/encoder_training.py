@@ -1,29 +1,28 @@
-"""Training a merged encoder: a pretrained encoder, averaged, with one head for the detector and the eight labels.
+"""Training a merged encoder: the first layers of a pretrained encoder, a layer that pools, one output per label.
 
-Fits a machine without a GPU: the vocabulary is cut to what such messages use, its embeddings stay as they are, the
-last layers may be left out, and texts are cut at `max_tokens`.
+Fits a machine without a GPU: the vocabulary is cut to what such messages use, layers may be left out, texts are cut at
+`max_tokens`, and matrix products run in bf16. Texts are varied anew in every epoch (`augmentation`).
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import transformers
-from tokenizers import Tokenizer
 from torch.nn import functional
 
-from drugscan import augmentation
+from drugscan import augmentation, storage
 from drugscan.batching import micro_batches
-from drugscan.evaluation import Labelled, truth
+from drugscan.measures import OUTPUTS
+from drugscan.evaluation import Labelled, near_duplicate_groups, truth
+from drugscan.models import Model
 from drugscan.models.device import device_for, padded
-from drugscan.models.encoder import MergedEncoder
-from drugscan.models.errors import ModelError
 from drugscan.models.features import folded_text
+from drugscan.pretrained import Network, start
 
 HEAD_RATE: Final = 1e-3
 DETECTOR_WEIGHT: Final = 4.0
@@ -31,6 +30,8 @@ DETECTOR_WEIGHT: Final = 4.0
 SMOOTHING: Final = 0.01
 AS_WRITTEN: Final = 0.3
 """Share of the texts that an epoch sees unvaried."""
+TEACHING: Final = 0.5
+"""Weight of the teacher's probabilities in the targets of labelled texts; the labels have the rest."""
 _Floats = npt.NDArray[np.float32]
 
 
@@ -40,151 +41,248 @@ class EncoderOptions:
 
     base: str
     """Folder or Hub name of the pretrained BERT-like encoder with a Unigram vocabulary."""
-    epochs: int = 5
-    layers: int | None = None
-    """First layers of the encoder that are kept; all if None."""
-    vocabulary: int | None = 32_000
-    """Pieces that are kept; all if None."""
+    epochs: int = 8
+    layers: int = 6
+    """First layers of the encoder that are kept; 0 = all. One more layer is added that pools."""
+    vocabulary: int = 15_500
+    """Pieces that are kept; 0 = all."""
     max_tokens: int = 160
-    batch_tokens: int = 600
-    rate: float = 1e-4
+    batch_tokens: int = 1_400
+    rate: float = 4e-4
     seed: int = 0
     device: str = "auto"
+    held_out: float = 0.0
+    """Share of the texts on which training stops early: two epochs without a better loss; 0 = no early stop."""
+    class_weights: bool = False
+    """Rare labels count more: by the root of negatives to positives, at most 4."""
+    outputs: tuple[int, ...] = tuple(range(9))
+    """Columns of `evaluation.truth` that the network has: all nine (merged), 0 (detector), or 1 to 8 (categoriser)."""
 
 
 OnEpoch = Callable[[int, float, float], None]
 """Hears after each epoch: its number from 1, mean loss, seconds."""
 
 
-def train_encoder(
-    labelled: Sequence[Labelled], options: EncoderOptions, on_epoch: OnEpoch
-) -> tuple[MergedEncoder, str]:
-    """A trained encoder and its tokenizer (JSON); the same seed on the same machine gives the same encoder."""
+@dataclass(frozen=True)
+class Lessons:
+    """What to learn from, beside the labelled texts."""
+
+    labelled: Sequence[Labelled]
+    teachers: Sequence[Model] = ()
+    """Models whose mean probabilities are learned together with the labels (distillation: Hinton et al. 2015)."""
+    unlabelled: Sequence[str] = ()
+    """Texts of which only the teachers' word is known; as many as a quarter of the labelled ones join each epoch."""
+    checkpoint: Path | None = None
+    """File in which a killed training is resumed after its last whole epoch."""
+    on_epoch: OnEpoch = field(default=lambda epoch, loss, seconds: None)
+
+
+def train_encoder(lessons: Lessons, options: EncoderOptions) -> Network:
+    """A trained network; the same seed on the same machine gives the same weights."""
     torch.manual_seed(options.seed)
-    random = np.random.default_rng(options.seed)
-    device = device_for(options.device)
-    module, tokenizer = _start(options, [each.text for each in labelled])
-    module.to(device).train()
-    batches = _Batches(labelled, tokenizer, options, random)
-    optimiser, schedule = _optimiser(module, options, batches.per_epoch * options.epochs)
-    pad = int(module.encoder.config.pad_token_id or 0)
-    for epoch in range(1, options.epochs + 1):
-        began, losses = time.perf_counter(), []
-        for ids, right in batches.epoch():
-            with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
-                logits = module(**padded(ids, pad, device))
-            loss = merged_loss(logits.float(), torch.from_numpy(right).to(device))
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            optimiser.zero_grad()
-            losses.append(float(loss.detach()))
-        on_epoch(epoch, float(np.mean(losses)), time.perf_counter() - began)
-    return module.eval(), tokenizer.to_str()
+    kept, held = _held_out(lessons.labelled, options)
+    network = start(options.base, [each.text for each in lessons.labelled], options)
+    run = _Run(network, _Epochs(kept, lessons, options), options)
+    subject = _subject(lessons, options) if lessons.checkpoint else ""
+    if lessons.checkpoint and lessons.checkpoint.exists():
+        run.resume(lessons.checkpoint, subject)
+    while run.done < options.epochs and not run.stale:
+        began = time.perf_counter()
+        loss = run.epoch()
+        if held:
+            run.judge(held)
+        if lessons.checkpoint:
+            run.save(lessons.checkpoint, subject)
+        lessons.on_epoch(run.done, loss, time.perf_counter() - began)
+    if held:
+        network.module.load_state_dict(run.best)
+    network.module.cpu().eval()  # type: ignore[no-untyped-call]
+    return network
 
 
-class _Batches:
-    """The texts of each epoch, varied anew, cut into batches of like length in random order."""
+def _subject(lessons: Lessons, options: EncoderOptions) -> str:
+    """Digest of everything that a training depends on, so that no checkpoint of another one is gone on with."""
+    teachers = [teacher.model_id for teacher in lessons.teachers]
+    texts = [repr(each) for each in lessons.labelled]
+    return storage.digest(repr(asdict(options)), str(len(texts)), *texts, *teachers, *lessons.unlabelled)
 
-    def __init__(
-        self, labelled: Sequence[Labelled], tokenizer: Tokenizer, options: EncoderOptions, random: np.random.Generator
-    ) -> None:
-        self._labelled, self._tokenizer, self._options, self._random = labelled, tokenizer, options, random
-        lengths = [len(each) for each in self._ids(labelled)]
-        self.per_epoch = len(list(micro_batches(lengths, options.batch_tokens)))
 
-    def _ids(self, shown: Sequence[Labelled]) -> list[list[int]]:
-        found = self._tokenizer.encode_batch([folded_text(each.text) for each in shown])
+def _held_out(labelled: Sequence[Labelled], options: EncoderOptions) -> tuple[list[Labelled], list[Labelled]]:
+    """Texts to learn from and texts to stop on; near-copies lie on one side."""
+    if not options.held_out:
+        return list(labelled), []
+    groups = near_duplicate_groups([each.text for each in labelled])
+    numbers = np.unique(groups)
+    chosen = np.random.default_rng(options.seed).random(len(numbers)) < options.held_out
+    held = np.isin(groups, numbers[chosen])
+    return [e for e, out in zip(labelled, held, strict=True) if not out], [
+        e for e, out in zip(labelled, held, strict=True) if out
+    ]
+
+
+class _Epochs:
+    """The texts and targets of each epoch, varied anew."""
+
+    def __init__(self, labelled: Sequence[Labelled], lessons: Lessons, options: EncoderOptions) -> None:
+        self._labelled = [each for each in labelled if each.drugsad or 0 in options.outputs]
+        self._lessons, self._columns = lessons, list(options.outputs)
+        self.random = np.random.default_rng(options.seed)
+
+    def draw(self) -> tuple[list[str], _Floats, _Floats]:
+        """Texts, targets [texts, outputs], and how much the labels of each text count [texts]."""
+        random, lessons = self.random, self._lessons
+        shown = [e if random.random() < AS_WRITTEN else augmentation.varied(e, random) for e in self._labelled]
+        texts, right = [each.text for each in shown], truth(shown).astype(np.float32)
+        if lessons.teachers and lessons.unlabelled:
+            count = min(len(lessons.unlabelled), len(shown) // 4)
+            texts += [lessons.unlabelled[i] for i in random.choice(len(lessons.unlabelled), count, replace=False)]
+        targets = right * (1 - 2 * SMOOTHING) + SMOOTHING
+        ads = right[:, 0]
+        if lessons.teachers:
+            taught = _taught(lessons.teachers, texts)
+            mixed = TEACHING * taught[: len(right)] + (1 - TEACHING) * targets
+            targets, ads = np.concatenate([mixed, taught[len(right) :]]), np.append(ads, taught[len(right) :, 0])
+        return texts, targets[:, self._columns], ads
+
+
+def _taught(teachers: Sequence[Model], texts: Sequence[str]) -> _Floats:
+    """Mean probabilities of the teachers, [texts, 9]; where a teacher did not look, a label is improbable."""
+    said = []
+    for teacher in teachers:
+        columns = [teacher.labels.index(output) for output in OUTPUTS]  # an imported model has its own order
+        said.append(np.nan_to_num(teacher.score(texts)[:, columns], nan=SMOOTHING))
+    return np.mean(said, axis=0, dtype=np.float32)  # type: ignore[no-any-return]
+
+
+class _Run:
+    """A training under way: network, optimiser, what is done and what was best."""
+
+    def __init__(self, network: Network, epochs: _Epochs, options: EncoderOptions) -> None:
+        self._network, self._epochs, self._options = network, epochs, options
+        self._device = device_for(options.device)
+        self._module: Any = network.module.to(self._device)  # type: ignore[arg-type]
+        texts, targets, _ = epochs.draw()
+        self._weights = _class_weights(targets) if options.class_weights else torch.ones(targets.shape[1])
+        steps = len(list(micro_batches(self._lengths(texts), options.batch_tokens)))
+        self._optimiser, self._schedule = _optimiser(network.module, options, steps * options.epochs)
+        self.done, self._least, self._since = 0, np.inf, 0
+        self.best: dict[str, torch.Tensor] = {}
+
+    @property
+    def stale(self) -> bool:
+        """Whether two epochs brought nothing."""
+        return self._since >= 2
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        found = self._network.tokenizer.encode_batch([folded_text(text) for text in texts])
         return [each.ids[: self._options.max_tokens] for each in found]
 
-    def epoch(self) -> Iterator[tuple[list[list[int]], _Floats]]:
-        random = self._random
-        shown = [e if random.random() < AS_WRITTEN else augmentation.varied(e, random) for e in self._labelled]
-        ids, right = self._ids(shown), truth(shown).astype(np.float32)
+    def _lengths(self, texts: Sequence[str]) -> list[int]:
+        return [len(each) for each in self._ids(texts)]
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
+        """Indices and logits [batch, outputs] of each batch, in random order."""
+        ids = self._ids(texts)
         batches = list(micro_batches([len(each) for each in ids], self._options.batch_tokens))
-        for number in random.permutation(len(batches)):
+        for number in self._epochs.random.permutation(len(batches)):
             batch = batches[number]
-            yield [ids[index] for index in batch], right[batch]
+            inputs = padded([ids[index] for index in batch], self._network.pad, self._device)
+            with torch.autocast(self._device.split(":")[0], torch.bfloat16):
+                logits = self._module(**inputs).logits
+            yield batch, logits.float()
+
+    def _loss(self, batch: npt.NDArray[np.int64], logits: torch.Tensor, drawn: tuple[_Floats, _Floats]) -> torch.Tensor:
+        targets, ads = (torch.from_numpy(each[batch]).to(self._device) for each in drawn)
+        return merged_loss(logits, targets, ads, self._weights.to(self._device), self._options.outputs)
+
+    def epoch(self) -> float:
+        """One pass over the texts; the mean loss."""
+        self._module.train()
+        texts, *drawn = self._epochs.draw()
+        losses = []
+        for batch, logits in self._batches(texts):
+            loss = self._loss(batch, logits, (drawn[0], drawn[1]))
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self._module.parameters(), 1.0)
+            self._optimiser.step()
+            self._schedule.step()
+            self._optimiser.zero_grad()
+            losses.append(float(loss.detach()))
+        self.done += 1
+        return float(np.mean(losses))
+
+    def judge(self, held: Sequence[Labelled]) -> None:
+        """The loss on held-out texts; the best weights are kept."""
+        self._module.eval()
+        right = truth(held).astype(np.float32)
+        drawn = (right[:, list(self._options.outputs)], right[:, 0])
+        with torch.inference_mode():
+            losses = [float(self._loss(*each, drawn)) for each in self._batches([each.text for each in held])]
+        loss = float(np.mean(losses))
+        self._since = 0 if loss < self._least else self._since + 1
+        if loss < self._least:
+            self._least = loss
+            self.best = {name: value.detach().cpu().clone() for name, value in self._module.state_dict().items()}
+
+    def save(self, path: Path, subject: str) -> None:
+        """Everything that the next epoch depends on; whole or not at all."""
+        state = {
+            "subject": subject,
+            "module": self._module.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "random": self._epochs.random.bit_generator.state,
+            "torch": torch.get_rng_state(),
+            "progress": (self.done, float(self._least), self._since),
+            "best": self.best,
+        }
+        temporary = path.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+    def resume(self, path: Path, subject: str) -> None:
+        """Go on after the epoch of a checkpoint of the same training; one of another is not looked at."""
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        if state.get("subject") != subject:
+            return
+        self._module.load_state_dict(state["module"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._epochs.random.bit_generator.state = state["random"]
+        torch.set_rng_state(state["torch"])
+        (self.done, self._least, self._since), self.best = state["progress"], state["best"]
 
 
-def merged_loss(logits: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of the detector over all texts plus that of the labels over the ads; both of shape [texts, 9]."""
-    smooth = right * (1 - 2 * SMOOTHING) + SMOOTHING
-    losses = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
-    ads = right[:, :1]
-    labels = (losses[:, 1:] * ads).sum() / ads.sum().clamp(min=1)
-    return DETECTOR_WEIGHT * losses[:, 0].mean() + labels
+def merged_loss(
+    logits: torch.Tensor, targets: torch.Tensor, ads: torch.Tensor, weights: torch.Tensor, outputs: Sequence[int]
+) -> torch.Tensor:
+    """Cross entropy of the detector over all texts plus that of the labels over the ads; all of shape [texts, outputs].
+
+    `ads` (shape [texts]) says how much of an ad each text is; `weights` (shape [outputs]) is that of positives.
+    """
+    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none", pos_weight=weights)
+    first = 1 if 0 in outputs else 0
+    detector = DETECTOR_WEIGHT * losses[:, :first].mean() if first else losses.new_zeros(())
+    labels = (losses[:, first:] * ads[:, None]).sum() / ads.sum().clamp(min=1.0)
+    return detector + labels
+
+
+def _class_weights(targets: _Floats) -> torch.Tensor:
+    positive = np.maximum((targets > 0.5).mean(axis=0), 1e-3)
+    return torch.from_numpy(np.clip(np.sqrt((1 - positive) / positive), 1.0, 4.0).astype(np.float32))
 
 
 def _optimiser(
-    module: MergedEncoder, options: EncoderOptions, steps: int
+    module: torch.nn.Module, options: EncoderOptions, steps: int
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
     """AdamW with a short warm-up and a linear way down; the new head learns faster than the encoder."""
-    body = [each for each in module.encoder.parameters() if each.requires_grad]
-    groups = [{"params": body, "lr": options.rate}, {"params": list(module.head.parameters()), "lr": HEAD_RATE}]
-    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
+    head = [value for name, value in module.named_parameters() if name.startswith("classifier")]
+    body = [value for name, value in module.named_parameters() if not name.startswith("classifier")]
+    groups = [{"params": body, "lr": options.rate}, {"params": head, "lr": HEAD_RATE}]
     warm = max(1, steps // 12)
 
     def factor(step: int) -> float:
         return min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
 
+    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-
-
-def _start(options: EncoderOptions, texts: Sequence[str]) -> tuple[MergedEncoder, Tokenizer]:
-    """The pretrained encoder with a new head, cut to the wanted layers and vocabulary, embeddings frozen."""
-    pretrained = transformers.AutoModel.from_pretrained(options.base, use_safetensors=True, trust_remote_code=False)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(options.base).backend_tokenizer
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    config, state = pretrained.config, pretrained.state_dict()
-    if options.vocabulary:
-        tokenizer, kept = cut_vocabulary(tokenizer, [folded_text(text) for text in texts], options.vocabulary)
-        words = "embeddings.word_embeddings.weight"
-        state[words] = state[words][torch.from_numpy(kept)]
-        config.vocab_size = len(kept)
-        config.pad_token_id = tokenizer.token_to_id("<pad>")
-    config.num_hidden_layers = options.layers or config.num_hidden_layers
-    module = MergedEncoder(config.to_diff_dict() | {"vocab_size": config.vocab_size})
-    missing = module.encoder.load_state_dict(state, strict=False).missing_keys
-    if missing:
-        raise ModelError(f"{options.base} is no BERT encoder: it lacks {', '.join(missing[:3])}")
-    module.encoder.embeddings.word_embeddings.weight.requires_grad_(False)
-    return module, tokenizer
-
-
-def cut_vocabulary(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> tuple[Tokenizer, npt.NDArray[np.int64]]:
-    """A tokenizer of `size` pieces, and their numbers in the old one: those of the texts, then frequent Latin ones.
-
-    A Unigram vocabulary is sorted by frequency, so what comes first is kept. Texts are folded to lower case: pieces
-    with capitals are of no use.
-    """
-    spec = json.loads(tokenizer.to_str())
-    if spec["model"]["type"] != "Unigram":
-        raise ModelError("only a Unigram vocabulary can be cut; keep it whole with --vocabulary 0")
-    pieces = spec["model"]["vocab"]
-    chosen = {each["id"] for each in spec["added_tokens"] if each["id"] < len(pieces)}
-    chosen |= {number for each in tokenizer.encode_batch(list(texts)) for number in each.ids}
-    for number, (piece, _) in enumerate(pieces):
-        if len(chosen) >= size:
-            break
-        if _latin(piece.lstrip("▁")):
-            chosen.add(number)
-    order = sorted(chosen)
-    new = {old: number for number, old in enumerate(order)}
-    spec["model"]["vocab"] = [pieces[number] for number in order]
-    spec["model"]["unk_id"] = new[spec["model"]["unk_id"]]
-    spec["added_tokens"] = [{**each, "id": new[each["id"]]} for each in spec["added_tokens"] if each["id"] in new]
-    for special in spec["post_processor"]["special_tokens"].values():
-        special["ids"] = [new[number] for number in special["ids"]]
-    return Tokenizer.from_str(json.dumps(spec)), np.array(order)
-
-
-def _latin(bare: str) -> bool:
-    return bool(bare) and bare == bare.lower() and all(c.isascii() or "\u00c0" <= c < "\u0250" for c in bare)
-
-
-def arrays_of(module: MergedEncoder) -> dict[str, _Floats]:
-    """All parameters as float32."""
-    return {name: value.detach().float().cpu().numpy() for name, value in module.state_dict().items()}

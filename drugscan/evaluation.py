@@ -1,27 +1,29 @@
-"""How good a model is on labelled texts: accuracy, precision, recall and F1, each with a 95 % interval.
+"""How good a model is on labelled texts: figures, calibration, thresholds and errors, with 95 % intervals.
 
-Copies and near-copies of a text are one piece of evidence, so the bootstrap draws groups of them, not texts.
+The pieces: `measures` (accuracy and its kin), `calibration`, `resampling` (intervals), `mistakes`; `comparison` sets
+two models side by side. This module reads the labelled texts, asks the model and puts the result together.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from drugscan import storage
+from drugscan import calibration, measures, mistakes, resampling, storage
+from drugscan.measures import OUTPUTS
+from drugscan.measures import figures as figures
 from drugscan.models import Model
-from drugscan.models.features import feature_text, ngrams
-from drugscan.schema import DETECTOR_LABEL, LABELS
+from drugscan.resampling import bootstrap as bootstrap
+from drugscan.resampling import near_duplicate_groups as near_duplicate_groups
+from drugscan.schema import LABELS
 from drugscan.text import canonical
 
-DRAWS: Final = 1000
-"""Bootstrap resamples; the interval is their 2.5th to 97.5th percentile (Efron 1979)."""
-NEAR_DUPLICATE: Final = 0.7
-"""Share of common n-grams (Jaccard) from which two texts are one group."""
-_SIGNATURE: Final = 24
 _Matrix = npt.NDArray[np.bool_]
+_Scores = npt.NDArray[np.float32]
 
 
 class Labelled(msgspec.Struct, frozen=True):
@@ -35,6 +37,43 @@ class Labelled(msgspec.Struct, frozen=True):
 
 class LabelledError(ValueError):
     """A file of labelled texts that cannot be used; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Labelled texts to measure on."""
+
+    labelled: Sequence[Labelled]
+    files: Sequence[str] = ()
+    """The file of each text; empty if they came from none."""
+
+    @cached_property
+    def right(self) -> _Matrix:
+        """`truth` of the texts."""
+        return truth(self.labelled)
+
+    @cached_property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """`near_duplicate_groups` of the texts."""
+        return near_duplicate_groups([each.text for each in self.labelled])
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model says of a sample."""
+
+    sample: Sample
+    model_id: str
+    given: tuple[str, ...]
+    """The outputs, of the nine, that the model has."""
+    thresholds: Mapping[str, float]
+    """Of each given output."""
+    scores: _Scores
+    """Shape [texts, 9] in the order of `OUTPUTS`; NaN where the model does not give an output or did not look."""
+    said: _Matrix
+    """`decisions` of the scores."""
+    trained_on: tuple[str, ...] = ()
+    """Files of the sample that bear the name of a file that the model, by its own record, was trained on."""
 
 
 def read_labelled(path: str) -> list[Labelled]:
@@ -60,128 +99,102 @@ def read_labelled(path: str) -> list[Labelled]:
     return found
 
 
+def read_sample(paths: Sequence[str]) -> Sample:
+    """The labelled texts of several JSONL files as one sample; raises `LabelledError`."""
+    per_file = [read_labelled(path) for path in paths]
+    files = [path for path, file in zip(paths, per_file, strict=True) for _ in file]
+    return Sample([each for file in per_file for each in file], files)
+
+
 def truth(labelled: Sequence[Labelled]) -> _Matrix:
     """Labels as booleans, shape [texts, 9]: `drugsad` and the eight."""
-    return np.array([[each.drugsad, *(label in each.labels for label in LABELS)] for each in labelled], bool)
+    rows = [[each.drugsad, *(label in each.labels for label in LABELS)] for each in labelled]
+    return np.array(rows, bool).reshape(-1, len(OUTPUTS))
 
 
-def decisions(scores: npt.NDArray[np.float32], thresholds: Mapping[str, float]) -> _Matrix:
-    """What the scores say at these thresholds, shape [texts, 9]; what was not scored (NaN) does not hold."""
-    limits = np.array([thresholds[name] for name in (DETECTOR_LABEL, *LABELS)], np.float32)
+def decisions(scores: _Scores, thresholds: Mapping[str, float]) -> _Matrix:
+    """What the scores say at these thresholds, shape [texts, 9]; what was not scored (NaN) does not hold.
+
+    An output without a threshold holds for no text.
+    """
+    limits = np.array([thresholds.get(name, np.inf) for name in OUTPUTS], np.float32)
     return np.nan_to_num(scores, nan=-1.0) >= limits
 
 
-def near_duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Number of the group of each text: texts that share most n-grams, and those linked through others, are one group.
+def judge(model: Model, sample: Sample) -> Judged:
+    """Ask a model: its columns are found by name, others than the nine outputs are left aside."""
+    raw = model.score([each.text for each in sample.labelled])
+    given: tuple[str, ...] = tuple(output for output in OUTPUTS if output in model.labels)
+    scores = np.full((len(sample.labelled), len(OUTPUTS)), np.nan, np.float32)
+    for output in given:
+        scores[:, OUTPUTS.index(output)] = raw[:, model.labels.index(output)]
+    thresholds = {output: float(model.thresholds[output]) for output in given}
+    said = decisions(scores, thresholds)
+    return Judged(sample, model.model_id, given, thresholds, scores, said, _trained_on(model, sample))
 
-    MinHash (Broder 1997) over the hashes of the feature text; candidates share three consecutive values of their
-    signatures and count if half of all values agree.
+
+def _trained_on(model: Model, sample: Sample) -> tuple[str, ...]:
+    """Files of the sample whose names stand in the training record of the model, if it keeps one."""
+    record = getattr(getattr(model, "config", None), "training", None)
+    names = record.get("files", ()) if isinstance(record, dict) else ()
+    return tuple(file for file in dict.fromkeys(sample.files) if file.rsplit("/", 1)[-1] in names)
+
+
+def evaluate(model: Model, labelled: Sequence[Labelled], seed: int = 0) -> dict[str, Any]:
+    """Figures of the detector over all texts and of the categoriser over the true ads; see `measure`."""
+    return measure(judge(model, Sample(labelled)), seed)
+
+
+def measure(judged: Judged, seed: int = 0) -> dict[str, Any]:
+    """Everything that is known of a model on a sample, ready for JSON.
+
+    `detector` and `categoriser` (see `measures.figures`), `calibration` per output, `intervals` of all of these; n,
+    ads, groups (of near-copies), model_id, thresholds, trained_on (files that the model has seen), `curves` per output,
+    `kinds` and `files` (see `mistakes.by_name`; files only of several) and `worst` errors. What cannot be given is
+    null.
     """
-    hashes, owners, _ = ngrams([feature_text(text) for text in texts])
-    seeds = np.random.default_rng(7).integers(1, 2**63, _SIGNATURE, dtype=np.uint64) | np.uint64(1)
-    signatures = np.zeros((len(texts), _SIGNATURE), np.uint64)
-    starts = np.searchsorted(owners[np.argsort(owners, kind="stable")], np.arange(len(texts)))
-    ordered = hashes[np.argsort(owners, kind="stable")]
-    for column, seed in enumerate(seeds):
-        mixed = (ordered * seed) ^ ((ordered * seed) >> np.uint64(29))
-        signatures[:, column] = np.minimum.reduceat(mixed, starts) if len(texts) else 0
-    return _linked(signatures)
-
-
-def _linked(signatures: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Union of rows that agree in a band of three values and in `NEAR_DUPLICATE` of all."""
-    group = np.arange(len(signatures))
-
-    def root(index: int) -> int:
-        while group[index] != index:
-            index = int(group[index])
-        return index
-
-    for band in range(0, _SIGNATURE, 3):
-        seen: dict[bytes, int] = {}
-        for index, row in enumerate(signatures[:, band : band + 3]):
-            other = seen.setdefault(row.tobytes(), index)
-            if other != index and np.mean(signatures[index] == signatures[other]) >= NEAR_DUPLICATE:
-                group[max(root(index), root(other))] = min(root(index), root(other))
-    return np.array([root(index) for index in range(len(group))], np.int64)
-
-
-def evaluate(model: Model, labelled: Sequence[Labelled], seed: int = 0) -> dict[str, object]:
-    """Figures of the detector over all texts and of the categoriser over the true ads, with 95 % intervals.
-
-    `label_accuracy` is the mean over labels of the share of ads that are right, so 1 - `hamming_loss`. A figure that
-    cannot be given (no ads, or never said) is null.
-    """
-    texts = [each.text for each in labelled]
-    right, said = truth(labelled), decisions(model.score(texts), model.thresholds)
-    result = figures(right, said)
-    intervals = bootstrap(lambda rows: _flat(figures(right[rows], said[rows])), near_duplicate_groups(texts), seed)
-    return {**result, "n": len(labelled), "model_id": model.model_id, "intervals": _nested(intervals)}
-
-
-def figures(right: _Matrix, said: _Matrix) -> dict[str, object]:
-    """`detector` and `categoriser` figures from truth and decisions, each of shape [texts, 9]."""
-    ads = right[:, 0]
-    detector = _binary(right[:, 0], said[:, 0])
-    del detector["support"]
-    labels = {label: _binary(right[ads, i], said[ads, i]) for i, label in enumerate(LABELS, 1)}
-    accuracies = [each["accuracy"] for each in labels.values() if each["accuracy"] is not None]
-    scores = [each["f1"] for each in labels.values() if each["f1"] is not None]
-    accuracy = float(np.mean(accuracies)) if accuracies else None
-    categoriser = {
-        "label_accuracy": accuracy,
-        "hamming_loss": None if accuracy is None else 1.0 - accuracy,
-        "macro_f1": float(np.mean(scores)) if scores else None,
-        "per_label": labels,
-    }
-    return {"detector": detector, "categoriser": categoriser}
-
-
-def _binary(right: npt.NDArray[np.bool_], said: npt.NDArray[np.bool_]) -> dict[str, float | None]:
-    hits, spoken, support = int((right & said).sum()), int(said.sum()), int(right.sum())
+    sample, right, given = judged.sample, judged.sample.right, judged.given
+    sums = calibration.bin_sums(right, judged.scores)
+    intervals = _intervals(judged, sums, seed)
+    calibrated = calibration.calibration(sums.sum(axis=0), intervals, calibration.chance(right, judged.scores))
+    kinds = [each.kind or "no kind given" for each in sample.labelled]
+    several = len(set(sample.files)) > 1
     return {
-        "accuracy": float((right == said).mean()) if len(right) else None,
-        "precision": hits / spoken if spoken else None,
-        "recall": hits / support if support else None,
-        "f1": 2 * hits / (spoken + support) if spoken + support else None,
-        "support": support,
+        **figures(right, judged.said, given),
+        "n": len(sample.labelled),
+        "model_id": judged.model_id,
+        "intervals": measures.nested({name: each for name, each in intervals.items() if not name.startswith("bins.")}),
+        "ads": int(right[:, 0].sum()),
+        "groups": len(np.unique(sample.groups)),
+        "thresholds": dict(judged.thresholds),
+        "calibration": calibrated,
+        "curves": curves(judged),
+        "kinds": mistakes.by_name(kinds, right, judged.said, given),
+        "files": mistakes.by_name(sample.files, right, judged.said, given) if several else {},
+        "trained_on": list(judged.trained_on),
+        "worst": mistakes.worst([each.text for each in sample.labelled], right, judged.said, judged.scores, given),
     }
 
 
-def bootstrap(
-    figure: Callable[[npt.NDArray[np.int64]], dict[str, float | None]], groups: npt.NDArray[np.int64], seed: int
-) -> dict[str, tuple[float, float] | None]:
-    """95 % percentile interval of each figure when groups are drawn with replacement."""
-    _, numbers = np.unique(groups, return_inverse=True)
-    order = np.argsort(numbers, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(numbers))[:-1])
-    random = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {}
-    for _ in range(DRAWS):
-        rows = np.concatenate([members[group] for group in random.integers(0, len(members), len(members))])
-        for name, value in figure(rows).items():
-            if value is not None:
-                drawn.setdefault(name, []).append(value)
-    return {name: tuple(np.percentile(values, [2.5, 97.5]).tolist()) for name, values in drawn.items()}
+def curves(judged: Judged) -> dict[str, Any]:
+    """`measures.curve` of each output that the model gives: the detector over all texts, labels over the ads."""
+    counted = measures.asked(judged.sample.right)
+    found: dict[str, Any] = dict.fromkeys(OUTPUTS)
+    for output in judged.given:
+        column = OUTPUTS.index(output)
+        rows = counted[:, column]
+        found[output] = measures.curve(judged.sample.right[rows, column], judged.scores[rows, column])
+    return found
 
 
-def _flat(result: Mapping[str, object], prefix: str = "") -> dict[str, float | None]:
-    """Figures by dotted name, without counts."""
-    flat: dict[str, float | None] = {}
-    for name, value in result.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{name}."))
-        elif name != "support":
-            flat[f"{prefix}{name}"] = value  # type: ignore[assignment]
-    return flat
+def tallies(judged: Judged, among: Collection[str]) -> npt.NDArray[np.float64]:
+    """Counts of each text (see `measures.tallies`) for the given outputs that are also `among` these."""
+    return measures.tallies(judged.sample.right, judged.said, set(judged.given) & set(among))
 
 
-def _nested(flat: Mapping[str, object]) -> dict[str, object]:
-    nested: dict[str, object] = {}
-    for name, value in flat.items():
-        place = nested
-        *path, last = name.split(".")
-        for step in path:
-            place = place.setdefault(step, {})  # type: ignore[assignment]
-        place[last] = value
-    return nested
+def _intervals(judged: Judged, sums: npt.NDArray[np.float64], seed: int) -> dict[str, resampling.Interval]:
+    """Of every figure and of every rate of a reliability bin, by dotted name; one set of draws for all."""
+    parts = np.concatenate([tallies(judged, OUTPUTS), sums], axis=-1)
+    drawn = resampling.drawn_sums(parts, judged.sample.groups, seed)
+    values = measures.summed(drawn[..., : measures.COUNTS]) | calibration.errors(drawn[..., measures.COUNTS :])
+    return resampling.intervals(values)

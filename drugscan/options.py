@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from drugscan.models import Choice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
@@ -47,6 +50,33 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return add
 
 
+def model_choice(given: dict[str, Any]) -> "Choice":
+    """The model that `model_options` choose. Raises `click.UsageError` for options that exclude each other."""
+    from drugscan.models import Choice
+
+    pair, device = (given["detector"], given["categoriser"]), given["device"]
+    if (pair[0] is None) != (pair[1] is None):
+        raise click.UsageError("a pair is a detector and a categoriser: give both --detector and --categoriser")
+    if pair[0] and given["model"] != "default":
+        raise click.UsageError("give either --model, or --detector with --categoriser")
+    if "gpus_per_worker" in given and not given["local"]:
+        device = _device_of_workers(device, given["gpus_per_worker"])
+    parts = [part.rpartition("=") for part in (given["labels"] or "").split(",") if part.strip()]
+    if not all(theirs.strip() for theirs, _, _ in parts):
+        raise click.UsageError("--labels wants THEIRS=OURS,THEIRS=OURS,...")
+    labels = tuple((theirs.strip(), ours.strip()) for theirs, _, ours in parts)
+    return Choice(given["model"], *pair, labels, device, batch_tokens=given["batch_tokens"])
+
+
+def _device_of_workers(device: str, gpus: float) -> str:
+    """Workers on Ray have the GPUs that they were given, and no others."""
+    if device == "cuda" and not gpus:
+        raise click.UsageError("--device cuda needs --gpus-per-worker 1 (or a part: 0.5), or --local")
+    if device == "cpu" and gpus:
+        raise click.UsageError("--device cpu has no use for --gpus-per-worker; leave out one of them")
+    return "cuda" if gpus else "cpu"
+
+
 corpus_option = click.option("--corpus", required=True, metavar="DIR", help="Folder of the corpus, local or s3://.")
 reading_options = options(
     click.option("--timezone", default="Europe/Amsterdam", show_default=True, help="Zone of times without one."),
@@ -64,7 +94,14 @@ running_options = options(
     click.option("--quiet", is_flag=True, help="No progress."),
     click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object."),
 )
-model_option = click.option("--model", default="default", show_default=True, help="Folder of a model pair.")
+model_options = options(
+    click.option("--model", default="default", show_default=True, help="A shipped model, a folder, or a Hub name."),
+    click.option("--detector", metavar="NAME", help="Hugging Face classifier for drugsad: folder or Hub name."),
+    click.option("--categoriser", metavar="NAME", help="Hugging Face classifier for the eight labels."),
+    click.option("--labels", metavar="THEIRS=OURS,...", help="What the outputs of Hugging Face classifiers are."),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option("--batch-tokens", type=click.IntRange(1), help="Tokens of a batch [default: what suits the device]."),
+)
 selection_options = options(
     click.option("--since", type=_DAY, help="First day that counts."),
     click.option("--until", type=_DAY, help="Last day that counts."),

@@ -5,28 +5,55 @@ that score the same shard cost double work and nothing else.
 """
 
 import time
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from drugscan import corpus, storage
-from drugscan.models import Model
+from drugscan.models import Model, Tokenising
+from drugscan.models.tokens import Tokenised
 from drugscan.schema import TEXT_ID, check, scores_schema
 
+PHASES: Final = ("read", "tokenise", "forward", "write")
+"""What a shard goes through; a model without tokens has no `tokenise`."""
 FAILED: Final = pa.schema([pa.field("text_id", TEXT_ID, nullable=False)])
 """`failed/model=ID/*.parquet`: texts of shards that could not be scored; a later score outranks it."""
 
 
-class Shard(msgspec.Struct, frozen=True):
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Shard:
     """Pending texts of one bucket; `name` is that of its score file (see `corpus.score_url`)."""
 
     name: tuple[int, int, str]
     texts: pl.DataFrame
-    """Columns text_id (binary), text (string)."""
+    """Columns text_id (binary), text (string); once tokenised text_id, truncated (more characters than are read)."""
+    seconds: dict[str, float]
+    """By phase, so far; see `PHASES`."""
+    tokenised: Tokenised | None = None
+    error: str | None = None
+    """Why there are no tokens."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A shard that went through the model: the rows of its score file, or why there are none."""
+
+    shard: Shard
+    table: pa.Table | None
+    work: tuple[int, int]
+    """Tokens that went through a model, and padding that went with them; 0 for a model without tokens."""
+    error: str | None
+    seconds: dict[str, float]
 
 
 class ShardSummary(msgspec.Struct, frozen=True):
@@ -34,9 +61,14 @@ class ShardSummary(msgspec.Struct, frozen=True):
 
     bucket: int
     texts: int
-    read_seconds: float = 0.0
-    score_seconds: float = 0.0
-    write_seconds: float = 0.0
+    tokens: int = 0
+    """Tokens that went through a model; those of a text count once for each model that read it."""
+    padding: int = 0
+    """Tokens of padding that went with them."""
+    truncated: int = 0
+    """Texts of which the model read only a beginning."""
+    seconds: dict[str, float] = {}
+    """Worker seconds by phase; see `PHASES`."""
     error: str | None = None
 
 
@@ -72,44 +104,115 @@ def failed_ids(snapshot: corpus.Snapshot, bucket: int, model_id: str) -> pl.Data
     return pl.concat([pl.DataFrame(schema={"text_id": pl.Binary}), *parts]).unique()
 
 
-def shards(snapshot: corpus.Snapshot, bucket: int, model_id: str, shard_texts: int) -> Iterator[Shard]:
-    """The pending texts of a bucket, cut into shards."""
-    for part in pending_texts(snapshot, bucket, model_id).iter_slices(shard_texts):
-        digest = storage.digest(str(bucket), model_id, *(each.hex() for each in part["text_id"]))
-        yield Shard((snapshot.buckets, bucket, digest), part)
-
-
-def score_bucket(snapshot: corpus.Snapshot, bucket: int, model: Model, shard_texts: int) -> Iterator[ShardSummary]:
-    """Score every pending text of a bucket, a shard at a time; one summary per shard, or none if nothing is pending."""
+def prepare(snapshot: corpus.Snapshot, bucket: int, model: Model, shard_texts: int) -> Iterator[Shard]:
+    """The pending texts of a bucket, cut into shards and, for a model that has tokens, tokenised."""
     started = time.perf_counter()
-    for shard in shards(snapshot, bucket, model.model_id, shard_texts):
-        yield score_shard(snapshot.url, shard, model, time.perf_counter() - started)
+    for part in pending_texts(snapshot, bucket, model.model_id).iter_slices(shard_texts):
+        digest = storage.digest(str(bucket), model.model_id, *(each.hex() for each in part["text_id"]))
+        read = time.perf_counter() - started
+        yield _tokenised(Shard((snapshot.buckets, bucket, digest), part, {"read": read}), model)
         started = time.perf_counter()
 
 
-def score_shard(url: str, shard: Shard, model: Model, read_seconds: float) -> ShardSummary:
-    """Score one shard and commit it. Whatever the model raises becomes a failed shard that the next run does again."""
+def _tokenised(shard: Shard, model: Model) -> Shard:
+    """The shard with its tokens instead of its texts, or with the reason why there are none."""
+    if not isinstance(model, Tokenising):
+        return shard
     started = time.perf_counter()
-    bucket, count = shard.name[1], shard.texts.height
     try:
-        table = _scored(shard, model)
+        tokenised, error = model.tokenise(shard.texts["text"].to_list()), None
+    except Exception as raised:  # a model is foreign code: one shard that it cannot do must not end the scan
+        tokenised, error = None, _reason(raised)
+    overlong = _overlong(shard.texts, model)
+    seconds = {**shard.seconds, "tokenise": time.perf_counter() - started}
+    return Shard(shard.name, shard.texts.select("text_id", truncated=overlong), seconds, tokenised, error)
+
+
+def score_buckets(
+    snapshot: corpus.Snapshot, buckets: Iterable[int], model: Model, shard_texts: int
+) -> Iterator[ShardSummary]:
+    """Score every pending text of these buckets, a shard at a time; one summary per shard.
+
+    While the model is at a shard, the next one is read and tokenised and the last one is written, in a thread each.
+    """
+    prepared = (shard for bucket in buckets for shard in prepare(snapshot, bucket, model, shard_texts))
+    with ThreadPoolExecutor(1) as writer:
+        last: Future[ShardSummary] | None = None
+        for shard in ahead(prepared):
+            scored = forward(shard, model)
+            if last:
+                yield last.result()
+            last = writer.submit(commit, snapshot.url, model.model_id, scored)
+        if last:
+            yield last.result()
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each made in a thread while the one before is in use."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, iterator, end)
+        while (item := following.result()) is not end:
+            following = pool.submit(next, iterator, end)
+            yield item  # type: ignore[misc]
+
+
+def forward(shard: Shard, model: Model) -> Scored:
+    """The scores of a shard. Whatever the model raises becomes a failed shard that the next run does again."""
+    started = time.perf_counter()
+    try:
+        table, work = _scored(shard, model)
     except Exception as error:  # a model is foreign code: one shard that it cannot do must not end the scan
+        return Scored(shard, None, (0, 0), shard.error or _reason(error), {})
+    return Scored(shard, table, work, None, {**shard.seconds, "forward": time.perf_counter() - started})
+
+
+def commit(url: str, model_id: str, scored: Scored) -> ShardSummary:
+    """Write the score file of a shard, or the file that says that it failed."""
+    shard, started = scored.shard, time.perf_counter()
+    if scored.table is None:
         ids = shard.texts.select("text_id").to_arrow().cast(FAILED)
-        corpus.write_table(corpus.score_url(url, model.model_id, shard.name, "failed"), ids)
-        return ShardSummary(bucket, count, read_seconds, error=f"{type(error).__name__}: {error}")
-    scored = time.perf_counter()
-    corpus.write_table(corpus.score_url(url, model.model_id, shard.name), table)
-    return ShardSummary(bucket, count, read_seconds, scored - started, time.perf_counter() - scored)
+        corpus.write_table(corpus.score_url(url, model_id, shard.name, "failed"), ids)
+        return ShardSummary(shard.name[1], shard.texts.height, error=scored.error)
+    corpus.write_table(corpus.score_url(url, model_id, shard.name), scored.table)
+    return ShardSummary(
+        bucket=shard.name[1],
+        texts=shard.texts.height,
+        tokens=scored.work[0],
+        padding=scored.work[1],
+        truncated=pc.sum(scored.table["truncated"]).as_py() or 0,
+        seconds={**scored.seconds, "write": time.perf_counter() - started},
+    )
 
 
-def _scored(shard: Shard, model: Model) -> pa.Table:
-    texts = shard.texts["text"].to_list()
-    scores = model.score(texts)
-    if scores.shape != (len(texts), len(model.labels)):
-        raise ValueError(f"the model gave {scores.shape} scores for {len(texts)} texts and {len(model.labels)} labels")
+def _scored(shard: Shard, model: Model) -> tuple[pa.Table, tuple[int, int]]:
+    """The rows of the score file, and (tokens, padding) that went through the model."""
+    count, labels = shard.texts.height, model.labels
+    if isinstance(model, Tokenising):
+        if shard.tokenised is None:
+            raise ValueError(shard.error)
+        scores = model.forward(shard.tokenised)
+        values, work = scores.values, (scores.run_tokens, scores.padding)
+        tokens = pa.array(shard.tokenised.ids.lengths, pa.int32())
+        truncated = shard.texts["truncated"].to_numpy() | shard.tokenised.truncated
+    else:
+        values, work = model.score(shard.texts["text"].to_list()), (0, 0)
+        tokens, truncated = pa.nulls(count, pa.int32()), _overlong(shard.texts, model).to_numpy()
+    if values.shape != (count, len(labels)):
+        raise ValueError(f"the model gave {values.shape} scores for {count} texts and {len(labels)} labels")
     columns: dict[str, object] = {"text_id": shard.texts["text_id"].to_arrow().cast(TEXT_ID)}
-    for index, label in enumerate(model.labels):
-        columns[label] = pa.array(scores[:, index].astype(np.float32), from_pandas=True)
-    columns["tokens"] = pa.nulls(len(texts), pa.int32())
-    columns["truncated"] = np.zeros(len(texts), bool)
-    return check(pa.table(columns), scores_schema(model.labels))
+    for index, label in enumerate(labels):
+        columns[label] = pa.array(values[:, index].astype(np.float32), from_pandas=True)
+    columns |= {"tokens": tokens, "truncated": truncated}
+    return check(pa.table(columns), scores_schema(labels)), work
+
+
+def _overlong(texts: pl.DataFrame, model: Model) -> pl.Series:
+    """Whether the model looks at the beginning of a text only, whatever its tokens."""
+    if model.max_characters is None:
+        return pl.repeat(False, texts.height, eager=True)
+    return texts["text"].str.len_chars() > model.max_characters
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

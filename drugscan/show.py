@@ -1,6 +1,6 @@
 """Results as text for a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -69,19 +69,61 @@ def status(facts: Mapping[str, Any]) -> str:
 
 
 def evaluation(result: Mapping[str, Any]) -> str:
-    """The figures of `drugscan evaluate` with their intervals."""
-    lines = [f"{result['n']:,} labelled texts, model {result['model_id']}", ""]
+    """The figures of `drugscan evaluate` with their intervals, and the difference with another model."""
+    lines = [f"{result['n']:,} labelled texts, {result['ads']:,} of them ads; model {result['model_id']}"]
+    if result["trained_on"]:
+        lines.append(f"The model was trained on {', '.join(result['trained_on'])}: these figures flatter it.")
+    lines += ["", *_figures(result, _figure), "", f"{'calibration':<30}{'ECE':>7}{'by chance':>13}{'Brier':>9}"]
+    for output, row in result["calibration"].items():
+        if row["ece"] is not None:
+            lines.append(f"  {output:<28}{row['ece']:>7.3f}{row['ece_by_chance']:>13.3f}{row['brier']:>9.3f}")
+    if result["files"]:
+        lines += ["", f"{'file':<44}{'texts':>7}{'accuracy':>10}{'labels':>9}"]
+        for name, row in result["files"].items():
+            lines.append(
+                f"{name[-43:]:<44}{row['n']:>7,}{_share(row['accuracy']):>10}{_share(row['label_accuracy']):>9}"
+            )
+    return "\n".join(lines + _comparison(result.get("comparison")))
+
+
+def _comparison(found: Mapping[str, Any] | None) -> list[str]:
+    """The difference with the other model, in percentage points; an asterisk where its interval excludes zero."""
+    if found is None:
+        return []
+    lines = ["", f"minus {found['other_model_id']}, in percentage points; * = the interval excludes zero"]
+    lines += _figures({**found["difference"], "intervals": found["intervals"]}, _difference)
+    for side, model in (("only_one", "model_id"), ("only_other", "other_model_id")):
+        detector, labels = found[side]["detector"]["n"], found[side]["labels"]["n"]
+        lines.append(f"only {found[model]} is right: {detector:,} texts, {labels:,} labels")
+    return lines
+
+
+def _figures(result: Mapping[str, Any], told: Callable[[str, float | None, Any], str]) -> list[str]:
+    """A line for every headline figure and the F1 of each label."""
+    lines, intervals = [], result["intervals"].get("detector", {})
     for name in ("accuracy", "precision", "recall", "f1"):
-        lines.append(_figure(f"detector {name}", result["detector"][name], result["intervals"]["detector"].get(name)))
+        lines.append(told(f"detector {name}", result["detector"][name], intervals.get(name)))
     intervals = result["intervals"].get("categoriser", {})
     for name in ("label_accuracy", "hamming_loss", "macro_f1"):
-        lines.append(_figure(f"categoriser {name}", result["categoriser"][name], intervals.get(name)))
+        lines.append(told(f"categoriser {name}", result["categoriser"][name], intervals.get(name)))
     for label, figures in result["categoriser"]["per_label"].items():
-        lines.append(_figure(f"  {label} f1", figures["f1"], intervals.get("per_label", {}).get(label, {}).get("f1")))
-    return "\n".join(lines)
+        lines.append(told(f"  {label} f1", figures["f1"], intervals.get("per_label", {}).get(label, {}).get("f1")))
+    return lines
 
 
 def _figure(name: str, value: float | None, interval: tuple[float, float] | None) -> str:
     if value is None:
         return f"{name:<30}     –"
     return f"{name:<30}{value:>7.3f}" + (f"   ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+
+
+def _difference(name: str, value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None or interval is None:
+        return f"{name:<30}     –"
+    low, high = interval
+    mark = "*" if low > 0 or high < 0 else " "
+    return f"{name:<30}{100 * value:>+7.1f} {mark} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"

@@ -4,6 +4,7 @@
 and gives the same files.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -54,8 +55,8 @@ class Runner(Protocol):
     def ingest(self, ranges: Sequence[Range], to: Destination) -> Iterator[RangeSummary]:
         """At least one summary per range; a range that kills its worker has none."""
 
-    def score(self, snapshot: corpus.Snapshot, model: str, shard_texts: int) -> Iterator[ShardSummary]:
-        """One summary per shard of pending texts over all buckets."""
+    def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
+        """One summary per shard of pending texts over all buckets; raises `ModelError` when it cannot be used."""
 
 
 class InProcess:
@@ -70,11 +71,9 @@ class InProcess:
         for range_ in ranges:
             yield from ingest.ingest_range(range_, to)
 
-    def score(self, snapshot: corpus.Snapshot, model: str, shard_texts: int) -> Iterator[ShardSummary]:
+    def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
         """See `Runner`."""
-        loaded = models.load(model)
-        for bucket in range(snapshot.buckets):
-            yield from score.score_bucket(snapshot, bucket, loaded, shard_texts)
+        return score.score_buckets(snapshot, range(snapshot.buckets), models.load(choice), shard_texts)
 
 
 @dataclass
@@ -89,8 +88,12 @@ class Outcome:
     """Messages read, or texts scored."""
     failures: list[str] = field(default_factory=list)
     """What failed, each with its reason; not empty makes the exit code 1."""
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("read", "score", "write"), 0.0))
-    """Worker seconds by phase of scoring."""
+    work: Counter[str] = field(default_factory=Counter)
+    """Of scoring: `tokens` and `padding` that went through a model, `truncated` texts; see `ShardSummary`."""
+    seconds: Counter[str] = field(default_factory=Counter)
+    """Worker seconds by phase of scoring (`score.PHASES`), all workers together."""
+    elapsed_seconds: float = 0.0
+    """On the clock, of scoring."""
 
 
 def plan_file(source: str, settings: Settings) -> FilePlan:
@@ -180,20 +183,27 @@ def _weight(range_: Range) -> int:
     return (range_.end or storage.size(range_.source.split("!")[0])) - range_.start
 
 
-def run_score(url: str, model: str, shard_texts: int, runner: Runner, progress: Progress) -> Outcome:
+def settled(url: str, choice: models.Choice) -> models.Choice:
+    """The choice as every worker must take it: in the precision in which the corpus has been scored with this model."""
+    return models.settled(choice, corpus.scored_models(url))
+
+
+def run_score(url: str, choice: models.Choice, shard_texts: int, runner: Runner, progress: Progress) -> Outcome:
     """Score every text of the corpus that this model has not scored."""
-    outcome = Outcome()
+    outcome, started = Outcome(), time.perf_counter()
     snapshot = corpus.snapshot(url)
     progress.start("score", None, "texts")
-    for summary in runner.score(snapshot, model, shard_texts):
+    for summary in runner.score(snapshot, settled(url, choice), shard_texts):
         outcome.done += 1
-        outcome.seconds.update(read=summary.read_seconds, score=summary.score_seconds, write=summary.write_seconds)
+        outcome.seconds.update(summary.seconds)
+        outcome.work.update(tokens=summary.tokens, padding=summary.padding, truncated=summary.truncated)
         if summary.error:
             outcome.failures.append(f"{summary.texts} texts of bucket {summary.bucket}: {summary.error}")
         else:
             outcome.messages += summary.texts
         progress.advance(summary.texts, summary.texts)
     progress.finish()
+    outcome.elapsed_seconds = time.perf_counter() - started
     return outcome
 
 

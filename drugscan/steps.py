@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from drugscan.options import Failed
+from drugscan.options import Failed, model_choice
 
 if TYPE_CHECKING:
     from drugscan.corpus import CorpusInfo
@@ -39,6 +39,8 @@ def runner_for(rest: Rest) -> "Runner":
     if not rest["quiet"]:
         click.echo("starting Ray ..." if address is None else f"connecting to Ray at {address} ...", err=True)
     cluster.start(address, rest["workers"])
+    if rest["gpus_per_worker"] and address is None and not cluster.gpus():
+        raise Failed("this machine has no GPU that Ray can see; leave out --gpus-per-worker, or give --address")
     return cluster.OnRay(rest["workers"], rest["gpus_per_worker"])
 
 
@@ -85,13 +87,23 @@ def score(url: str, runner: "Runner", rest: Rest) -> list[str]:
     """Score what is pending; what failed, each with its reason."""
     from drugscan import progress, settings, stages
 
-    outcome = stages.run_score(url, rest["model"], settings.SHARD_TEXTS, runner, progress.choose(rest["quiet"]))
-    click.echo(_scored_line(outcome), err=True)
+    choice, bar = model_choice(rest), progress.choose(rest["quiet"])
+    outcome = stages.run_score(url, choice, settings.SHARD_TEXTS, runner, bar)
+    click.echo(scored_lines(outcome), err=True)
     return outcome.failures
 
 
-def _scored_line(outcome: "Outcome") -> str:
-    return f"scored: {outcome.messages:,} texts" if outcome.done else "scored: every text was scored before"
+def scored_lines(outcome: "Outcome") -> str:
+    """What scoring did, for people: texts, tokens and padding a second, what was cut, and where the time went."""
+    if not outcome.done:
+        return "scored: every text was scored before"
+    seconds, work = max(outcome.elapsed_seconds, 1e-9), outcome.work
+    said = [f"scored: {outcome.messages:,} texts, {outcome.messages / seconds:,.0f} texts/s"]
+    if work["tokens"]:
+        share = work["padding"] / (work["tokens"] + work["padding"])
+        said += [f"{work['tokens'] / seconds:,.0f} tokens/s", f"{share:.1%} padding"]
+    phases = ", ".join(f"{phase} {spent:,.1f}" for phase, spent in outcome.seconds.items())
+    return f"{', '.join(said)}, {work['truncated']:,} truncated\nworker seconds: {phases}"
 
 
 def _selection(model: "Model", info: "CorpusInfo", rest: Rest) -> "Selection":
@@ -101,6 +113,11 @@ def _selection(model: "Model", info: "CorpusInfo", rest: Rest) -> "Selection":
     thresholds = dict(model.thresholds)
     if rest["threshold"] is not None:
         thresholds[DETECTOR_LABEL] = rest["threshold"]
+    if thresholds[DETECTOR_LABEL] < model.gate:
+        raise Failed(
+            f"--threshold {thresholds[DETECTOR_LABEL]:g} is below the gate of {model.model_id}: texts under "
+            f"{model.gate:g} have no labels; give at least {model.gate:g}"
+        )
     return Selection(thresholds, _day(rest["since"]), _day(rest["until"]), rest["chats"], info.timezone)
 
 
@@ -112,7 +129,7 @@ def publish_results(url: str, rest: Rest) -> dict[str, Any]:
     """Tables and report, unless the current ones were computed from the very same; the facts for `--json`."""
     from drugscan import corpus, models, progress, publish, show, stages
 
-    info, model = corpus.open_corpus(url), models.load(rest["model"])
+    info, model = corpus.open_corpus(url), models.load(stages.settled(url, model_choice(rest)))
     selection, snapshot = _selection(model, info, rest), corpus.snapshot(url)
     basis = publish.basis(snapshot, model.model_id, selection, rest["keep_identities"])
     current = corpus.manifest(url)
@@ -141,3 +158,26 @@ def finish(failures: list[str], result: dict[str, Any], rest: Rest) -> None:
         raise Failed(
             f"{len(failures)} failed, everything else is done; run the same command again to retry:\n{listed}{more}"
         )
+
+
+def train_encoder(files: tuple[str, ...], rest: Rest) -> dict[str, Any]:
+    """Train a merged encoder, or a pair; what to print as JSON."""
+    from drugscan import demo_texts, merged_training
+    from drugscan.encoder_training import EncoderOptions
+
+    names = ("base", "epochs", "layers", "vocabulary", "max_tokens", "rate", "held_out", "class_weights", "device")
+    options = EncoderOptions(seed=rest["seed"], **{name: rest[name] for name in names})
+    unlabelled = demo_texts.mixed(files, rest["demo_texts"], rest["seed"]) if rest["demo_texts"] else []
+    plan = merged_training.Plan(
+        files, rest["out"], options, rest["folds"], rest["teachers"], unlabelled, small=rest["small"]
+    )
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    if rest["pair"] and (rest["folds"] or rest["small"]):
+        raise click.UsageError("--folds and --small are for a merged encoder; leave them out, or leave out --pair")
+    if rest["pair"]:
+        return {"folders": merged_training.train_pair(plan, say)}
+    model_id, found = merged_training.train_merged(plan, say)
+    return {"model_id": model_id, "folder": rest["out"], "estimates": found}

@@ -42,6 +42,14 @@ def join(url: str, *parts: str) -> str:
     return "/".join([url.rstrip("/"), *parts])
 
 
+def beside(url: str, path: str) -> str:
+    """The folder at a relative path (`../name`, `name`) as seen from the folder `url`."""
+    parts = url.rstrip("/").split("/")
+    for step in path.split("/"):
+        parts = parts[:-1] if step == ".." else [*parts, step]
+    return "/".join(parts)
+
+
 @contextmanager
 def _named(url: str) -> Iterator[None]:
     """Errors of the storage become a `StorageError` that names `url` and what to do."""

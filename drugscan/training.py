@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from drugscan import storage
-from drugscan.evaluation import Labelled, decisions, figures, near_duplicate_groups, read_labelled, truth
+from drugscan import estimates, storage
+from drugscan.evaluation import Labelled, near_duplicate_groups, read_labelled, truth
 from drugscan.models import linear
 from drugscan.models.features import FEATURE_VERSION, feature_text, ngrams
 from drugscan.models.linear import LinearConfig, Vocabulary
@@ -36,7 +36,7 @@ class TrainingResult:
 
     folder: str
     model_id: str
-    estimates: dict[str, object]
+    estimates: dict[str, dict[str, dict[str, float | None]]]
     """`leave_one_file_out` and `grouped_five_fold`: detector and label accuracy, by file too."""
 
 
@@ -67,15 +67,18 @@ def train_linear(paths: Sequence[str], out: str, seed: int = 0) -> TrainingResul
     labelled = [each for file in per_file for each in file]
     names = [path.rsplit("/", 1)[-1] for path in paths]
     data = _prepare(labelled, np.repeat(np.arange(len(paths)), [len(file) for file in per_file]))
-    five = _five_folds(data.groups, seed)
+    files = [name for name, file in zip(names, per_file, strict=True) for _ in file]
+    five = estimates.grouped_folds(data.groups, seed)
     penalties = _choose_penalties(data, five)
     by_group = _out_of_fold(data, five, penalties)
     by_file = _out_of_fold(data, data.files, penalties) if len(paths) > 1 else by_group
-    slopes, shifts = _platt(by_group, data.right)
-    thresholds = _thresholds(_probabilities(by_group, slopes, shifts), data.right)
-    estimates: dict[str, object] = {
-        "leave_one_file_out": _estimate(_probabilities(by_file, slopes, shifts), data, thresholds, names),
-        "grouped_five_fold": _estimate(_probabilities(by_group, slopes, shifts), data, thresholds, names),
+    estimates.keep(out, by_file, labelled)
+    slopes, shifts = estimates.platt(by_file, data.right)
+    scores = [_gated(estimates.probabilities(logits, slopes, shifts)) for logits in (by_file, by_group)]
+    thresholds = estimates.thresholds(scores[0], data.right)
+    found = {
+        name: estimates.by_file(each, data.right, thresholds, files)
+        for name, each in zip(("leave_one_file_out", "grouped_five_fold"), scores, strict=True)
     }
     fit = _fit(data, np.ones(len(labelled), bool), penalties)
     config = LinearConfig(
@@ -90,11 +93,11 @@ def train_linear(paths: Sequence[str], out: str, seed: int = 0) -> TrainingResul
             "ads": int(data.right[:, 0].sum()),
             "c": penalties,
             "seed": seed,
-            "estimates": estimates,
+            "estimates": found,
         },
     )
     linear.save(out, _arrays(data, fit, slopes, shifts), config)
-    return TrainingResult(out, linear.load(out, _config_bytes(out)).model_id, estimates)
+    return TrainingResult(out, linear.load(out, _config_bytes(out)).model_id, found)
 
 
 def _config_bytes(folder: str) -> bytes:
@@ -112,13 +115,6 @@ def _prepare(labelled: Sequence[Labelled], files: _Ints) -> _Data:
     matrix = linear.counts(texts, Vocabulary(vocabulary))
     groups = near_duplicate_groups([each.text for each in labelled])
     return _Data(matrix, vocabulary, kinds, truth(labelled), files, groups)
-
-
-def _five_folds(groups: _Ints, seed: int) -> _Ints:
-    """A fold number 0 to 4 for each text; a group lies in one fold."""
-    _, numbers = np.unique(groups, return_inverse=True)
-    folds: _Ints = np.random.default_rng(seed).permutation(np.arange(numbers.max() + 1) % 5)[numbers]
-    return folds
 
 
 def _fit(data: _Data, rows: npt.NDArray[np.bool_], penalties: dict[str, float]) -> _Fit:
@@ -151,10 +147,15 @@ def _out_of_fold(data: _Data, folds: _Ints, penalties: dict[str, float]) -> _Flo
     logits = np.zeros(data.right.shape)
     for fold in np.unique(folds):
         inside = folds == fold
-        fit = _fit(data, ~np.isin(data.groups, data.groups[inside]), penalties)
+        fit = _fit(data, estimates.kept_out(data.groups, inside), penalties)
         matrix = linear.weighed(data.counts[inside], fit.idf, data.of_words)
         logits[inside] = matrix @ fit.weights + fit.bias
     return logits
+
+
+def _gated(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scores as the pair gives them: no labels below the gate."""
+    return np.where((scores[:, :1] < GATE) & (np.arange(scores.shape[1]) > 0), np.float32(np.nan), scores)
 
 
 def _choose_penalties(data: _Data, folds: _Ints) -> dict[str, float]:
@@ -172,51 +173,6 @@ def _losses(logits: _Floats, right: npt.NDArray[np.bool_]) -> list[float]:
     """Log loss per column; of the labels over the true ads."""
     loss = np.logaddexp(0.0, np.where(right, -logits, logits))
     return [float(loss[:, 0].mean()), *loss[right[:, 0], 1:].mean(axis=0).tolist()]
-
-
-def _platt(logits: _Floats, right: npt.NDArray[np.bool_]) -> tuple[_Floats, _Floats]:
-    """Slope and shift per column that calibrate out-of-fold logits (Platt 1999); of the labels over the true ads."""
-    from sklearn.linear_model import LogisticRegression
-
-    slopes, shifts = np.ones(right.shape[1]), np.zeros(right.shape[1])
-    for column in range(right.shape[1]):
-        use = right[:, 0] if column else np.ones(len(right), bool)
-        if len(np.unique(right[use, column])) == 2:
-            model = LogisticRegression(C=1e6).fit(logits[use, column : column + 1], right[use, column])
-            slopes[column], shifts[column] = model.coef_[0, 0], model.intercept_[0]
-    return slopes, shifts
-
-
-def _probabilities(logits: _Floats, slopes: _Floats, shifts: _Floats) -> npt.NDArray[np.float32]:
-    return (1.0 / (1.0 + np.exp(-(logits * slopes + shifts)))).astype(np.float32)
-
-
-def _thresholds(scores: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Per label the threshold from 0.30 to 0.70 with the best accuracy out of fold; of equals the nearest to 0.5."""
-    steps = np.round(np.arange(0.30, 0.701, 0.01), 2)
-    steps = steps[np.argsort(np.abs(steps - 0.5), kind="stable")]
-    chosen = {}
-    for column, name in enumerate((DETECTOR_LABEL, *LABELS)):
-        use = right[:, 0] if column else np.ones(len(right), bool)
-        accuracies = [float(((scores[use, column] >= step) == right[use, column]).mean()) for step in steps]
-        chosen[name] = float(steps[int(np.argmax(accuracies))])
-    return chosen
-
-
-def _estimate(
-    scores: npt.NDArray[np.float32], data: _Data, thresholds: dict[str, float], names: Sequence[str]
-) -> dict[str, object]:
-    scores = scores.copy()
-    scores[scores[:, 0] < GATE, 1:] = np.nan
-    said = decisions(scores, thresholds)
-
-    def short(rows: npt.NDArray[np.bool_]) -> dict[str, float | None]:
-        result: dict[str, dict[str, float | None]] = figures(data.right[rows], said[rows])  # type: ignore[assignment]
-        return {"detector": result["detector"]["accuracy"], "labels": result["categoriser"]["label_accuracy"]}
-
-    everything = np.ones(len(scores), bool)
-    by_file = {name: short(data.files == number) for number, name in enumerate(names)}
-    return {"all": short(everything), **by_file}
 
 
 def _arrays(data: _Data, fit: _Fit, slopes: _Floats, shifts: _Floats) -> dict[str, npt.NDArray[np.generic]]:

@@ -55,8 +55,10 @@ def ingest(
     return stages.run_ingest(given, to, runner or stages.InProcess(), Silent())
 
 
-def score(url: str, runner: stages.Runner | None = None, shard_texts: int = 20_000) -> stages.Outcome:
-    return stages.run_score(url, "default", shard_texts, runner or stages.InProcess(), Silent())
+def score(
+    url: str, runner: stages.Runner | None = None, shard_texts: int = 20_000, choice: models.Choice | None = None
+) -> stages.Outcome:
+    return stages.run_score(url, choice or models.Choice(), shard_texts, runner or stages.InProcess(), Silent())
 
 
 def tables(url: str, model: FakeModel | None = None, **chosen: object) -> stages.Tables:

@@ -12,6 +12,8 @@ class FakeModel:
     """Scores 0.9 for what it was told of a text, 0.1 for everything else; counts what it is asked."""
 
     labels: tuple[str, ...] = (DETECTOR_LABEL, *LABELS)
+    gate = 0.0
+    max_characters: int | None = None
     thresholds: Mapping[str, float] = dict.fromkeys((DETECTOR_LABEL, *LABELS), 0.5)
 
     def __init__(self, known: Mapping[str, Sequence[str]], model_id: str = "fake") -> None:

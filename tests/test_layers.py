@@ -16,11 +16,21 @@ LAYERS = {
         "listings",
         "statistics",
         "compact",
+        "measures",
+        "resampling",
+        "calibration",
+        "mistakes",
         "evaluation",
+        "comparison",
         "training",
         "demo",
         "augmentation",
+        "estimates",
+        "pretrained",
+        "sharing",
         "encoder_training",
+        "merged_training",
+        "stacking",
     },
     3: {"stages", "cluster", "report", "publish", "progress", "show"},
     4: {"cli", "options", "steps", "model_commands"},
@@ -28,7 +38,17 @@ LAYERS = {
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 ALONE = {"ray": {"cluster"}, "click": {"cli", "options", "steps", "model_commands"}}
 NEVER_AT_IMPORT = {"torch", "transformers", "sklearn"}
-ON_TORCH = {"drugscan.models.device", "drugscan.models.encoder", "drugscan.encoder_training"}
+ON_TORCH = {
+    "drugscan.models.device",
+    "drugscan.models.encoder",
+    "drugscan.models.cascade",
+    "drugscan.models.huggingface",
+    "drugscan.pretrained",
+    "drugscan.sharing",
+    "drugscan.encoder_training",
+    "drugscan.merged_training",
+    "drugscan.stacking",
+}
 """Modules that rest on torch; nobody else imports them before they are used."""
 
 

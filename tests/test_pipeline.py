@@ -1,17 +1,21 @@
 """The whole way against the demo's ground truth, with a model that knows it: then everything must be exact."""
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from drugscan import compact, corpus, score
+from drugscan import cli, compact, corpus, models, score, stages, steps
 from drugscan.columns import pseudonym
+from drugscan.progress import Silent
 from drugscan.schema import LABELS
+from drugscan.score import ShardSummary
 from drugscan.settings import Settings
 from tests import conftest
 from tests.fake_model import BrokenModel, FakeModel
@@ -154,12 +158,60 @@ def test_half_scored_is_pending(tmp_path: Path, small_demo: conftest.Demo, one_m
     conftest.ingest([small_demo.exports], url)
     found = corpus.snapshot(url)
     for bucket in range(8):
-        list(score.score_bucket(found, bucket, model, 1000))
+        list(score.score_buckets(found, [bucket], model, 1000))
     ledger = conftest.tables(url, model).ledger
     assert 0 < ledger["pending"] < ledger["current"]
     one_model.append(model)
     conftest.score(url)
     assert conftest.tables(url, model).ledger["pending"] == 0
+
+
+def test_what_a_model_does_not_look_at_is_told(tmp_path: Path, one_model: list[FakeModel]) -> None:
+    from tests.test_ingest import desktop, message
+
+    one_model.append(FakeModel({}))
+    one_model[0].max_characters = 20
+    url = str(tmp_path / "c")
+    conftest.ingest([desktop(tmp_path / "r.json", [message(1, "kort"), message(2, "lang " * 9)])], url)
+    outcome = conftest.score(url)
+    assert (outcome.work["truncated"], outcome.work["tokens"]) == (1, 0)
+    found = corpus.snapshot(url)
+    scores = pl.concat([each for n in range(found.buckets) if (each := score.read_scores(found, n, "fake")).height])
+    assert sorted(scores["truncated"].to_list()) == [False, True]
+    assert scores["tokens"].null_count() == 2
+
+
+def test_seconds_of_shards_add_up(scanned: str) -> None:
+    class Slow:
+        def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
+            for bucket in range(3):
+                yield ShardSummary(bucket, 2, tokens=10, padding=1, seconds={"read": 1.0, "forward": 2.0})
+
+    outcome = stages.run_score(scanned, models.Choice(), 10, Slow(), Silent())  # type: ignore[arg-type]
+    assert outcome.seconds == {"read": 3.0, "forward": 6.0}
+    assert (outcome.work["tokens"], outcome.work["padding"], outcome.messages) == (30, 3, 6)
+    said = steps.scored_lines(outcome)
+    assert "9.1% padding, 0 truncated" in said
+    assert "worker seconds: read 3.0, forward 6.0" in said
+
+
+def test_ahead_keeps_order_and_errors() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise OSError("lost")
+
+    seen = []
+    with pytest.raises(OSError, match="lost"):
+        seen.extend(score.ahead(items()))
+    assert list(score.ahead(iter(range(5)))) == list(range(5))
+
+
+def test_a_threshold_below_the_gate_is_refused(scanned: str, one_model: list[FakeModel]) -> None:
+    one_model[-1].gate = 0.02
+    done = CliRunner().invoke(cli.main, ["stats", "--corpus", scanned, "--quiet", "--threshold", "0.01"])
+    assert done.exit_code == 1
+    assert "--threshold 0.01 is below the gate of oracle" in done.output
+    assert "give at least 0.02" in done.output
 
 
 def test_compact_changes_no_table(scanned: str, small_demo: conftest.Demo, tmp_path: Path) -> None:
@@ -237,7 +289,7 @@ def test_the_ledger_holds_for_any_input(
     conftest.ingest([str(folder / "in")], url)
     found = corpus.snapshot(url)
     for bucket in range(0, found.buckets, 2):  # the other half stays pending
-        list(score.score_bucket(found, bucket, model, 10))
+        list(score.score_buckets(found, [bucket], model, 10))
     ledger = conftest.tables(url, model, since=date(2021, 1, 1)).ledger
     assert ledger["read"] == len(rows) + len(rows) // 2
     assert all(count >= 0 for count in ledger.values())

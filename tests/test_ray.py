@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
+import polars as pl
 import pytest
 
-from drugscan import cluster, corpus, formats, models, stages
+from drugscan import cluster, corpus, formats, models, score, stages
 from drugscan.ingest import Destination
+from drugscan.schema import LABELS
 from drugscan.settings import Settings
 from tests import conftest
+from tests.test_huggingface import TEXTS, classifier, detector
 from tests.test_ingest import desktop, message
 
 DRUGSCAN = [sys.executable, "-m", "drugscan.cli"]
@@ -57,6 +61,54 @@ def test_tables_on_ray_are_those_without(
     assert scored.messages >= small_demo.summary.texts
     assert conftest.score(url, runner).done == 0
     assert conftest.equal(conftest.tables(url), undisturbed)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> models.Choice:
+    folder = tmp_path_factory.mktemp("pair")
+    second = classifier(folder / "c", "roberta", list(LABELS), "é")
+    return models.Choice(detector=detector(folder / "d"), categoriser=second)
+
+
+def _texts(folder: Path) -> str:
+    rows = [message(number, f"{text} {number % 40}") for number, text in enumerate(TEXTS * 12, 1) if text]
+    return desktop(folder / "r.json", rows)
+
+
+def _scores(url: str, model_id: str) -> pl.DataFrame:
+    found = corpus.snapshot(url)
+    parts = [score.read_scores(found, bucket, model_id) for bucket in range(found.buckets)]
+    return pl.concat([part for part in parts if part.height]).sort("text_id")
+
+
+@pytest.mark.parametrize("two_operators", [False, True])
+@pytest.mark.usefixtures("ray_here")
+def test_a_pair_on_ray_scores_as_it_does_without(two_operators: bool, tmp_path: Path, pair: models.Choice) -> None:
+    """In one actor, and as on GPUs: reading and tokenising apart from scoring (here without a GPU)."""
+    exports, model = _texts(tmp_path / "in"), models.load(pair)
+    here, there = str(tmp_path / "here"), str(tmp_path / "there")
+    conftest.ingest([exports], here)
+    conftest.ingest([exports], there)
+    alone = conftest.score(here, shard_texts=7, choice=pair)
+    outcome = conftest.score(there, cluster.OnRay(2, two_operators=two_operators), shard_texts=7, choice=pair)
+    assert outcome.failures == []
+    assert (outcome.done, outcome.work) == (alone.done, alone.work)
+    assert set(outcome.seconds) == set(score.PHASES)
+    one, other = _scores(here, model.model_id), _scores(there, model.model_id)
+    assert one.select("text_id", "tokens", "truncated").equals(other.select("text_id", "tokens", "truncated"))
+    numbers = [each.select("drugsad", *LABELS).to_numpy() for each in (one, other)]
+    assert np.nanmax(np.abs(numbers[0] - numbers[1])) < 1e-5
+    assert np.array_equal(np.isnan(numbers[0]), np.isnan(numbers[1]))
+    assert conftest.equal(conftest.tables(here, model), conftest.tables(there, model))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_worker_without_the_device_ends_the_run_with_its_reason(tmp_path: Path, pair: models.Choice) -> None:
+    url, choice = str(tmp_path / "c"), msgspec.structs.replace(pair, device="cuda", dtype="float32")
+    conftest.ingest([_texts(tmp_path / "in")], url)
+    with pytest.raises(models.ModelError, match="a worker cannot use the model: no CUDA device is to be seen"):
+        conftest.score(url, cluster.OnRay(1, two_operators=True), choice=choice)
+    assert corpus.scored_models(url) == []
 
 
 @pytest.mark.usefixtures("ray_here")

@@ -1,10 +1,12 @@
-"""The merged encoder: one pretrained transformer, averaged, with one head for the detector and the eight labels.
+"""The merged encoder: one transformer with an output for the detector and for each of the eight labels.
 
-Trained by `encoder_training`, stored as a tokenizer, int8 or float weights in safetensors, and JSON.
+Trained by `encoder_training`, stored as a tokenizer, int8 or float weights in safetensors, and JSON. The network is
+transformers' own BERT classifier, so that it can be given to others as a plain Hugging Face folder (`sharing`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from functools import cached_property
+from typing import Final, cast
 
 import msgspec
 import numpy as np
@@ -13,12 +15,14 @@ import safetensors.numpy
 import torch
 import transformers
 from scipy.special import expit
-from torch import nn
+from tokenizers import Tokenizer
 
 from drugscan import storage
-from drugscan.models.device import device_for, dtype_for, run
+from drugscan.models.choice import Choice
+from drugscan.models.device import Device
 from drugscan.models.errors import ModelError
-from drugscan.models.features import FOLDING_VERSION, folded_text
+from drugscan.models.features import FOLDING_VERSION, MAX_CHARACTERS, folded_text
+from drugscan.models.tokens import Scores, TokenIds, Tokenised
 from drugscan.schema import DETECTOR_LABEL, LABELS
 
 OUTPUTS: Final = (DETECTOR_LABEL, *LABELS)
@@ -30,87 +34,107 @@ class MergedConfig(msgspec.Struct, frozen=True):
 
     family: str
     encoder: dict[str, object]
-    """The configuration of transformers' BertModel."""
+    """The configuration of transformers' BertForSequenceClassification."""
     folding_version: int
     max_tokens: int
     """Longer texts are cut, and their scores say so."""
-    gate: float
     thresholds: dict[str, float]
+    calibration: dict[str, tuple[float, float]] = {}
+    """Output -> slope and shift of its logit (Platt 1999), fitted out of fold; none: as it is."""
     training: dict[str, object] = {}
+    """Data, date, settings and honest estimates; nothing here changes a score."""
 
 
-class MergedEncoder(nn.Module):
-    """A pretrained encoder without pooler, its token states averaged, one linear layer for all nine outputs."""
-
-    def __init__(self, config: Mapping[str, object]) -> None:
-        super().__init__()
-        bert = transformers.BertConfig.from_dict(dict(config))
-        self.encoder = transformers.BertModel(bert, add_pooling_layer=False)
-        self.dropout = nn.Dropout(0.1)
-        self.head = nn.Linear(bert.hidden_size, len(OUTPUTS))
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits, shape [texts, 9]; no mask means that all texts have one length."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        if attention_mask is None:
-            return self.head(self.dropout(states.mean(dim=1)))  # type: ignore[no-any-return]
-        weights = attention_mask.unsqueeze(-1).to(states.dtype)
-        return self.head(self.dropout((states * weights).sum(dim=1) / weights.sum(dim=1)))  # type: ignore[no-any-return]
+def module_of(config: Mapping[str, object]) -> transformers.BertForSequenceClassification:
+    """The network, its weights not set: a BERT-like encoder with one output per label of `OUTPUTS`."""
+    return transformers.BertForSequenceClassification(transformers.BertConfig.from_dict(dict(config)))
 
 
 class Encoder:
-    """A merged encoder of our own; see `models.Model`."""
+    """A merged encoder of our own; see `models.Model` and `models.Tokenising`."""
 
     labels: tuple[str, ...] = OUTPUTS
+    max_characters: int | None = MAX_CHARACTERS
 
-    def __init__(
-        self, config: MergedConfig, arrays: Mapping[str, _Floats], tokenizer: bytes, device: str = "auto"
-    ) -> None:
-        from tokenizers import Tokenizer
+    gate: float = 0.0
+    """One pass gives all nine outputs, so none is left out."""
 
+    def __init__(self, config: MergedConfig, arrays: Mapping[str, _Floats], tokenizer: bytes) -> None:
+        """`arrays`: weights as float32 by their names in the network. `tokenizer`: JSON of `tokenizers`."""
         self.config = config
-        self._device = device_for(device)
-        dtype = dtype_for(self._device)
-        module = MergedEncoder(config.encoder)
-        state = {name: torch.from_numpy(np.array(array, np.float32)) for name, array in arrays.items()}
-        module.load_state_dict(state)
-        self._module = module.to(self._device, dtype).eval()
-        self._tokenizer = Tokenizer.from_str(tokenizer.decode())
-        self._pad = int(module.encoder.config.pad_token_id or 0)
-        scoring = msgspec.json.encode([config.encoder, config.folding_version, config.max_tokens, config.gate])
+        self.device = Device(Choice(), config.max_tokens)
+        self.arrays = arrays
+        self.tokenizer = Tokenizer.from_str(tokenizer.decode())
+        scoring = msgspec.json.encode([config.encoder, config.folding_version, config.max_tokens, config.calibration])
         content = [np.ascontiguousarray(arrays[name]).tobytes().hex() for name in sorted(arrays)]
-        digest = storage.digest(scoring.decode(), str(dtype), tokenizer.decode(), *content)
-        self.model_id = f"merged-{digest[:12]}"
+        self.content_id = f"merged-{storage.digest(scoring.decode(), tokenizer.decode(), *content)[:12]}"
+
+    @property
+    def model_id(self) -> str:
+        """Digest of everything that changes a score."""
+        return self.device.model_id(self.content_id)
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the forward passes."""
+        return self.device.dtype_name
 
     @property
     def thresholds(self) -> Mapping[str, float]:
         """Least probability at which a label holds."""
         return self.config.thresholds
 
+    @cached_property
+    def _module(self) -> torch.nn.Module:
+        module = module_of(self.config.encoder)
+        module.load_state_dict({name: torch.from_numpy(np.array(a, np.float32)) for name, a in self.arrays.items()})
+        return self.device.placed(module)
+
+    def place(self, choice: Choice) -> None:
+        """See `models.Tokenising`."""
+        self.device = Device(choice, self.config.max_tokens)
+
+    def start(self, threads: int) -> None:
+        """See `models.Tokenising`."""
+        torch.set_num_threads(threads)
+        _ = self._module
+
+    def tokenise(self, texts: Sequence[str]) -> Tokenised:
+        """See `models.Tokenising`."""
+        longest = self.config.max_tokens
+        ids = [each.ids for each in self.tokenizer.encode_batch([folded_text(text) for text in texts])]
+        truncated = np.array([len(each) > longest for each in ids], bool)
+        return Tokenised(TokenIds.of(each[:longest] for each in ids), truncated)
+
+    def forward(self, tokenised: Tokenised) -> Scores:
+        """See `models.Tokenising`; one pass for all nine."""
+        logits, padding = self.logits(tokenised.ids)
+        return Scores(expit(logits), len(tokenised.ids.flat), padding)
+
+    def logits(self, ids: TokenIds) -> tuple[_Floats, int]:
+        """Calibrated log odds of texts, shape [texts, 9], and the tokens of padding it took."""
+        if not len(ids):
+            return np.empty((0, len(OUTPUTS)), np.float32), 0
+        pad = int(cast(int, self.config.encoder.get("pad_token_id")) or 0)
+        logits, padding = self.device.run(lambda **batch: self._module(**batch).logits, ids, pad)
+        return calibrated(logits, self.config.calibration), padding
+
     def score(self, texts: Sequence[str]) -> _Floats:
-        """Probabilities, shape [texts, 9] (`labels`); NaN for the labels of a text below the gate."""
-        ids = [each[: self.config.max_tokens] for each in self._ids(texts)]
-        if not ids:
-            return np.empty((0, len(OUTPUTS)), np.float32)
-        logits = run(self._module, ids, self._pad, self._device)
-        scores: _Floats = expit(logits)
-        scores[scores[:, 0] < self.config.gate, 1:] = np.nan
-        return scores
+        """Probabilities, shape [texts, 9] (`labels`)."""
+        return self.forward(self.tokenise(texts)).values
 
-    def lengths(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-        """Tokens of each text, and whether it was cut."""
-        tokens = np.array([len(each) for each in self._ids(texts)], np.int32)
-        return tokens, tokens > self.config.max_tokens
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return [each.ids for each in self._tokenizer.encode_batch([folded_text(text) for text in texts])]
+def calibrated(logits: _Floats, calibration: Mapping[str, tuple[float, float]]) -> _Floats:
+    """Logits with slope and shift of each output applied, shape [texts, 9]; float32."""
+    slopes, shifts = zip(*(calibration.get(name, (1.0, 0.0)) for name in OUTPUTS), strict=True)
+    return (logits * np.array(slopes, np.float32) + np.array(shifts, np.float32)).astype(np.float32)
 
 
 def quantised(arrays: Mapping[str, _Floats]) -> dict[str, npt.NDArray[np.generic]]:
     """Matrices as int8 with a scale per row (name + `.scale`), everything else as float16: a quarter of the size."""
     small: dict[str, npt.NDArray[np.generic]] = {}
     for name, array in arrays.items():
-        if array.ndim == 2 and array.shape[0] > len(OUTPUTS):
+        if array.ndim == 2 and array.size > 50_000:
             scale = np.maximum(np.abs(array).max(axis=1, keepdims=True) / 127, 1e-8).astype(np.float16)
             small[name] = np.clip(np.rint(array / scale.astype(np.float32)), -127, 127).astype(np.int8)
             small[f"{name}.scale"] = scale

@@ -13,31 +13,41 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-FEATURE_VERSION: Final = 1
+FEATURE_VERSION: Final = 2
 """Part of a model's id; raised whenever the same text gets other features."""
-FOLDING_VERSION: Final = 1
+FOLDING_VERSION: Final = 2
 """Of `folded_text`; raised whenever the same text gets another folding."""
 CHAR_LENGTHS: Final = (2, 3, 4, 5)
 WORD_LENGTHS: Final = (1, 2)
 MAX_CHARACTERS: Final = 8_192
 """Telegram's limit is 4,096; what is behind this is not looked at."""
 
-_INVISIBLE: Final = re.compile(
+INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
 )
-_ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 _URL: Final = re.compile(r"(?:https?://|www\.|\bt\.me/|\bwa\.me/)\S+")
-_HANDLE: Final = re.compile(r"@\w{3,}")
+_HANDLE: Final = re.compile(r"(?<![a-z])@\w{3,}|(?<=[a-z])@\w{8,}")
 _PHONE: Final = re.compile(r"(?<![\w+])(?:\+|00)?\d[\d\s\-]{7,14}\d(?!\w)")
 _SPACED: Final = re.compile(r"\b(?:\w[\s.\-_*]{1,2}){3,}\w\b")
 _NUMBER: Final = re.compile(r"(?<![a-z0-9])\d{2,}(?![a-z0-9]*[a-z]{3})")
 _MIXED: Final = re.compile(r"\w*[a-z]\w*")
+_LEET: Final = re.compile(r"(?<![a-z0-9])(?:[a-z]+[013457]|[013457](?=[a-z]+[013457]+[a-z]))[a-z0-9]*")
+_LEET_INSIDE: Final = re.compile(r"[a-z][013457]+[a-z]")
+LEET_SIGNS: Final = re.compile(r"(?<=[a-z])[@$!€](?=[a-z])")
+_CHEMICAL: Final = re.compile(r"\d{1,2}[a-z]{1,3}\d*|\d(?:p|cp|b)lsd|\d(?:ho|aco|meo|fd|ma|ap|br|me)[a-z]{2,4}")
+"""Names that begin with a digit which is one: 3mmc, 2cb, 1plsd, 4homet."""
 _BLANKS: Final = re.compile(r"\s+")
 _REPEATED: Final = re.compile(r"([a-z])\1{2,}")
+LEET_LETTERS: Final = str.maketrans("013457@$!€", "oieastasie")
+FANCY: Final = {
+    first + number: chr(ord("a") + number) for first in (0x1F150, 0x1F170, 0x1F1E6) for number in range(26)
+}
+"""Letters in black circles, black squares and flags, which NFKC leaves alone."""
 _MASKS: Final = {"url": "\ue000", "handle": "\ue001", "phone": "\ue002"}
 """Private-use characters stand for what is masked: no message can hold a word that looks like them by chance."""
 
-_LOOKALIKES: Final = str.maketrans(
+LOOKALIKES: Final = str.maketrans(
     "аеорсухіјѕԁӏɡһνκατιοερυηωхвмнткɑɩʟʀɪɴʙʜɢᴀᴄᴅᴇꜰᴊᴋᴍᴏᴘꜱᴛᴜᴠᴡʏᴢøłđıßƒ€",
     "aeopcyxijsdlghvkatioepyhwxbmhtkailrinbhgacdefjkmopstuvwyzoldisfe",
 )
@@ -46,12 +56,12 @@ _LOOKALIKES: Final = str.maketrans(
 
 def feature_text(text: str) -> str:
     """What the linear pair sees of a canonical text: folded, and with contacts and amounts masked."""
-    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:MAX_CHARACTERS])).lower()
+    folded = _undressed(text)
     if not folded.isascii():
-        folded = _ACCENTS.sub("", unicodedata.normalize("NFD", folded)).translate(_LOOKALIKES)
+        folded = ACCENTS.sub("", unicodedata.normalize("NFD", folded)).translate(LOOKALIKES)
     folded = _HANDLE.sub(_MASKS["handle"], _URL.sub(_MASKS["url"], folded))
     folded = _PHONE.sub(_MASKS["phone"], folded)
-    folded = _SPACED.sub(_joined, folded)
+    folded = _LEET.sub(_unleeted, _SPACED.sub(_joined, folded))
     folded = _NUMBER.sub(_masked_number, folded)
     return _BLANKS.sub(" ", _REPEATED.sub(r"\1\1", folded)).strip()
 
@@ -61,10 +71,23 @@ def folded_text(text: str) -> str:
 
     Look-alike letters become Latin only in words that also hold Latin ones, so Cyrillic and Greek stay readable.
     """
-    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:MAX_CHARACTERS])).lower()
+    folded = _undressed(text)
     if not folded.isascii():
-        folded = _MIXED.sub(lambda word: word[0].translate(_LOOKALIKES), _ACCENTS.sub("", folded))
-    return _REPEATED.sub(r"\1\1", _SPACED.sub(_joined, folded)).strip()
+        folded = _MIXED.sub(lambda word: word[0].translate(LOOKALIKES), ACCENTS.sub("", folded))
+    return _REPEATED.sub(r"\1\1", _LEET.sub(_unleeted, _SPACED.sub(_joined, folded))).strip()
+
+
+def _undressed(text: str) -> str:
+    """Plain letters in lower case, without what cannot be seen."""
+    plain = unicodedata.normalize("NFKC", INVISIBLE.sub("", text[:MAX_CHARACTERS]).translate(FANCY)).lower()
+    return LEET_SIGNS.sub(lambda sign: sign[0].translate(LEET_LETTERS), plain)
+
+
+def _unleeted(match: re.Match[str]) -> str:
+    """A word with digits for letters (`h4sj`, `sp33d`), spelled out; `10st`, `3mmc` and `covid19` are left alone."""
+    word = match[0]
+    hidden = _LEET_INSIDE.search(word) and not _CHEMICAL.fullmatch(word)
+    return word.translate(LEET_LETTERS) if hidden else word
 
 
 def _joined(match: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from drugscan import storage
 from drugscan.models.errors import ModelError
-from drugscan.models.features import FEATURE_VERSION, feature_text, ngrams
+from drugscan.models.features import FEATURE_VERSION, MAX_CHARACTERS, feature_text, ngrams
 from drugscan.schema import DETECTOR_LABEL, LABELS
 
 BATCH_CHARACTERS: Final = 300_000
@@ -87,6 +87,7 @@ class LinearPair:
     """A trained linear pair; see `models.Model`."""
 
     labels: tuple[str, ...] = (DETECTOR_LABEL, *LABELS)
+    max_characters: int | None = MAX_CHARACTERS
 
     def __init__(self, arrays: Mapping[str, npt.NDArray[np.generic]], config: LinearConfig) -> None:
         self.config = config
@@ -104,17 +105,27 @@ class LinearPair:
         """Least probability at which a label holds."""
         return self.config.thresholds
 
+    @property
+    def gate(self) -> float:
+        """Below this probability of `drugsad` the labels are NaN."""
+        return self.config.gate
+
     def score(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Probabilities, shape [texts, 9] (`labels`); NaN for the labels of a text below the gate."""
-        folded = [feature_text(text) for text in texts]
-        parts = [self._score_batch(batch) for batch in _batches(folded)]
-        return np.concatenate([np.empty((0, len(self.labels)), np.float32), *parts])
-
-    def _score_batch(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        matrix = weighed(counts(texts, self._vocabulary), self._idf, self._of_words)
-        scores: npt.NDArray[np.float32] = expit(matrix @ self._weights + self._bias).astype(np.float32)
+        scores: npt.NDArray[np.float32] = expit(self.logits(texts)).astype(np.float32)
         scores[scores[:, 0] < self.config.gate, 1:] = np.nan
         return scores
+
+    def logits(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Log odds of every label of every text, shape [texts, 9]; none is left out."""
+        folded = [feature_text(text) for text in texts]
+        parts = [self._logits_of(batch) for batch in _batches(folded)]
+        return np.concatenate([np.empty((0, len(self.labels))), *parts])
+
+    def _logits_of(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        matrix = weighed(counts(texts, self._vocabulary), self._idf, self._of_words)
+        logits: npt.NDArray[np.float64] = matrix @ self._weights + self._bias
+        return logits
 
 
 def _batches(texts: Sequence[str]) -> list[Sequence[str]]:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
@@ -57,18 +57,14 @@ class Report:
 
 def render(report: Report) -> str:
     """The page. Every text goes through autoescape; script and style are allowed by their hashes alone."""
-    style, script = _asset("style.css"), _asset("sort.js")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "shown": shown, "day": day, "percent": percent}
-    template = environment.from_string(_asset("page.html"))
+    style, script = asset("style.css"), asset("sort.js")
+    template = template_of("page.html")
     tables = report.tables
     any_ads = tables["totals"]["messages"][0] > 0
     return template.render(
         style=markupsafe.Markup(style),
         script=markupsafe.Markup(script),
-        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
+        policy=f"default-src 'none'; img-src data:; style-src {allowed(style)}; script-src {allowed(script)}",
         totals=tables["totals"].row(0, named=True),
         pictures=_pictures(tables) if any_ads else {},
         tables={name: table.head(ROWS).to_dicts() for name, table in tables.items()},
@@ -89,7 +85,21 @@ def _pictures(tables: Mapping[str, pl.DataFrame]) -> dict[str, str]:
         "timeline": charts.timeline(tables["months"]),
         "labels": charts.label_bars(tables["labels"]),
     }
-    return {name: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode() for name, svg in drawn.items()}
+    return {name: data_url(svg) for name, svg in drawn.items()}
+
+
+def template_of(name: str, **filters: Callable[..., str]) -> jinja2.Template:
+    """A page template of this folder, with filters of its own: all is escaped, what is not defined is an error."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": number, "shown": shown, "day": day, "percent": percent, **filters}
+    return environment.from_string(asset(name))
+
+
+def data_url(svg: str) -> str:
+    """A picture as a data URL for `img`, where it cannot run anything."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
 def number(value: float | int | None) -> str:
@@ -115,10 +125,11 @@ def shown(text: object) -> str:
     return plain if len(plain) <= TEXT_LENGTH else plain[:TEXT_LENGTH] + " […]"
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The content of a file of this folder."""
     return (resources.files("drugscan") / "report" / name).read_text(encoding="utf-8")
 
 
-def _hash(content: str) -> str:
+def allowed(content: str) -> str:
     """A content-security-policy source for an inline element with exactly this content."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"

@@ -22,7 +22,7 @@ def province_map(provinces: pl.DataFrame, places: pl.DataFrame) -> str:
         row = rates.get(feature["properties"]["province"], {"per_100k": 0.0})
         feature["properties"]["rate"] = row["per_100k"]
     land = (
-        alt.Chart(_data(features))
+        alt.Chart(data(features))
         .mark_geoshape(stroke="#ffffff", strokeWidth=0.8)
         .encode(
             alt.Color(
@@ -36,7 +36,7 @@ def province_map(provinces: pl.DataFrame, places: pl.DataFrame) -> str:
     )
     top = places.drop_nulls(["latitude", "longitude"]).sort("messages", descending=True).head(80)
     dots = (
-        alt.Chart(_data(top.select("latitude", "longitude", "messages").to_dicts()))
+        alt.Chart(data(top.select("latitude", "longitude", "messages").to_dicts()))
         .mark_circle(color="#a63d40", opacity=0.55, stroke="#ffffff", strokeWidth=0.4)
         .encode(
             latitude="latitude:Q",
@@ -45,14 +45,14 @@ def province_map(provinces: pl.DataFrame, places: pl.DataFrame) -> str:
         )
     )
     chart = alt.layer(land, dots) if top.height else land
-    return _svg(chart.project("mercator").properties(width=430, height=500))
+    return drawn(chart.project("mercator").properties(width=430, height=500))
 
 
 def timeline(months: pl.DataFrame) -> str:
     """Ads per month, and how many of them name each kind of drug; incomplete months are pale. An SVG."""
     rows = months.with_columns(pl.col("month").cast(pl.String))
     total = (
-        alt.Chart(_data(rows.select("month", "messages", "complete").to_dicts()))
+        alt.Chart(data(rows.select("month", "messages", "complete").to_dicts()))
         .mark_bar(color="#c9d3dc")
         .encode(
             x=alt.X("month:T", title=None, axis=alt.Axis(format="%Y", tickCount="year", grid=False)),
@@ -62,7 +62,7 @@ def timeline(months: pl.DataFrame) -> str:
     )
     kinds = rows.filter("complete").unpivot(list(_KINDS), index="month", variable_name="kind", value_name="ads")
     lines = (
-        alt.Chart(_data(kinds.to_dicts()))
+        alt.Chart(data(kinds.to_dicts()))
         .mark_line(strokeWidth=1.6)
         .encode(
             x="month:T",
@@ -74,26 +74,28 @@ def timeline(months: pl.DataFrame) -> str:
             ),
         )
     )
-    return _svg(alt.layer(total, lines).properties(width=760, height=240))
+    return drawn(alt.layer(total, lines).properties(width=760, height=240))
 
 
 def label_bars(labels: pl.DataFrame) -> str:
     """Ads per label; an SVG."""
     rows = labels.select("label", "messages", "share").to_dicts()
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(data(rows)).encode(
         y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=6)),
         x=alt.X("messages:Q", title=None, axis=alt.Axis(format="~s", tickCount=5)),
     )
     bars = base.mark_bar(color="#4a6f8f", height=15)
     shares = base.mark_text(align="left", dx=4, color=INK).encode(text=alt.Text("share:Q", format=".0%"))
-    return _svg(alt.layer(bars, shares).properties(width=620, height=210))
+    return drawn(alt.layer(bars, shares).properties(width=620, height=210))
 
 
-def _data(rows: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - as below
+def data(rows: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - as below
+    """Rows as the data of a chart."""
     return alt.Data(values=rows)  # type: ignore[no-untyped-call]
 
 
-def _svg(chart: Any) -> str:  # noqa: ANN401 - Altair's charts have no common type
+def drawn(chart: Any) -> str:  # noqa: ANN401 - Altair's charts have no common type
+    """A chart in the report's look, as SVG."""
     styled = (
         chart.configure(background="transparent", font=_FONT)
         .configure_view(stroke=None)
