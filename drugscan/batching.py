@@ -7,8 +7,8 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-MAX_PADDING: Final = 0.15
-"""Share of a text in a batch that may be padding: more costs more than a batch of its own."""
+MAX_PADDING: Final = 0.05
+"""Share of a text in a batch that may be padding: large budgets would pad much more, and need no larger batches."""
 Result = TypeVar("Result")
 _Indices = npt.NDArray[np.int64]
 

@@ -8,6 +8,8 @@ from typing import Final
 
 import polars as pl
 
+from drugscan import handles
+
 CONTACT_PATTERNS: Final = (
     # (name, pattern, what it becomes); applied in this order
     ("email", r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}", "•••@•••"),
@@ -50,3 +52,33 @@ def mask_expression(column: str) -> pl.Expr:
     for _, pattern, replacement in CONTACT_PATTERNS:
         masked = masked.str.replace_all(pattern, replacement)
     return masked.alias(column)
+
+
+def cover(texts: pl.Series) -> pl.Series:
+    """Texts with every contact covered, also what only `find` reads: digits of other scripts, an id without colon."""
+    patterned = texts.to_frame("text").select(mask_expression("text")).to_series()
+    return pl.Series(texts.name, [None if text is None else _covered(text) for text in patterned], pl.String)
+
+
+def _covered(text: str) -> str:
+    for contact in reversed(handles.find_all(text)):
+        text = f"{text[: contact.start]}•••{text[contact.end :]}"
+    return text
+
+
+def find(texts: pl.DataFrame) -> pl.DataFrame:
+    """The handles of texts (`text_id`, `text`), each once per text: text_id, kind, handle, quoted.
+
+    `kind` and `handle` are those of `handles.Contact`: the same handle is the same string however it is written.
+    `quoted` = everywhere in the text it stands after a word that makes it somebody else's (escrow, admin, scammer).
+    """
+    rows = [
+        (text_id, each.kind, each.handle, each.quoted)
+        for text_id, text in texts.select("text_id", "text").iter_rows()
+        for each in handles.find_all(text)
+    ]
+    types = (texts.schema["text_id"], pl.String(), pl.String(), pl.Boolean())
+    schema = dict(zip(("text_id", "kind", "handle", "quoted"), types, strict=True))
+    found = pl.DataFrame(rows, schema=schema, orient="row")
+    keys = ["text_id", "kind", "handle"]
+    return found.group_by(keys).agg(pl.col("quoted").all()).sort(keys)

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from drugscan.demo_exports import SUFFIXES, Chat, Row, local_times, write_chats
+from drugscan.demo_sellers import plant
 from drugscan.demo_texts import DemoError, SmallTalk, Template, make_ads, read_authored
 from drugscan.demo_truth import Drawn, Part, truth_of
 
@@ -36,7 +37,9 @@ OVERLAP: Final = 0.4
 EDITED: Final = 0.02
 _BEGIN: Final = 1_546_300_800  # 2019-01-01
 _END: Final = 1_735_603_200  # 2024-12-31
+_SELLING: Final = 1_000_000
 _OTHER_USERS: Final = 900_000_000
+"""Where the numbers of accounts that sell and of all others begin."""
 _TWICE: Final = 3
 """Chats (the first ones) that are exported twice."""
 _TOGETHER: Final = 6
@@ -95,6 +98,10 @@ class _World:
     weight: np.ndarray
     begin: np.ndarray
     length: np.ndarray
+    account: np.ndarray
+    """Number of the account that posts each ad."""
+    seller: np.ndarray
+    """Number of the seller behind each account."""
 
 
 def generate(options: DemoOptions) -> DemoSummary:
@@ -129,7 +136,9 @@ def _make_world(templates: list[Template], options: DemoOptions) -> _World:
     length = np.minimum(random.exponential(300 * 86_400, sellers) + 20 * 86_400, _END - begin)
     length[owner[0]], begin[owner[0]] = _END - _BEGIN, _BEGIN
     ads = make_ads(templates, [f"demo_{each}" for each in owner.tolist()], options.seed)
-    return _World(options, ads, owner, weight / weight.sum(), begin, length)
+    planted = plant(ads, owner, weight, options.seed)
+    weight = planted.weight / planted.weight.sum()
+    return _World(options, planted.ads, owner, weight, begin, length, planted.account, planted.seller)
 
 
 def _chats() -> list[Chat]:
@@ -187,12 +196,12 @@ def _draw(chat: Chat, rows: int, world: _World, talk: SmallTalk) -> Drawn:
     is_ad, is_other = kinds == 0, kinds == 3
     text = np.full(count, -1)
     text[is_ad] = random.choice(len(world.ads), int(is_ad.sum()), p=world.weight)
-    seller = world.owner[np.maximum(text, 0)]
+    seller, account = (each[np.maximum(text, 0)] for each in (world.owner, world.account))
     anywhere = random.integers(_BEGIN, _END, count)
     sent = np.where(is_ad, world.begin[seller] + (random.random(count) * world.length[seller]).astype(int), anywhere)
     others = talk.draw(int(is_other.sum()), random)
     text[is_other] = len(world.ads) + np.arange(len(others))
-    sender = np.where(is_ad, 1_000_000 + seller, _OTHER_USERS + random.zipf(1.2, count) % 50_000)
+    sender = np.where(is_ad, _SELLING + account, _OTHER_USERS + random.zipf(1.2, count) % 50_000)
     order = np.argsort(sent, kind="stable")
     columns = (sent[order], kinds[order], text[order], sender[order])
     first = _rows(chat, columns, world, random)
@@ -238,6 +247,14 @@ def _exported_again(rows: list[Row], labelled: list[Template], random: np.random
     return later
 
 
+def _sellers(world: _World) -> pl.DataFrame:
+    """truth/sellers.parquet: every account that sells, and who is behind it; all other accounts are somebody else."""
+    numbers = pl.int_range(_SELLING, _SELLING + len(world.seller), eager=True)
+    return pl.DataFrame({"number": numbers, "of": world.seller}).select(
+        account=pl.format("user:{}", "number"), seller=pl.format("demo_{}", "of")
+    )
+
+
 def _write_truth(out: Path, world: _World, parts: list[Part], started: float) -> DemoSummary:
     truth = out / "truth"
     truth.mkdir(parents=True)
@@ -246,6 +263,7 @@ def _write_truth(out: Path, world: _World, parts: list[Part], started: float) ->
     used = texts.join(messages.select("text_id").unique(), on="text_id", how="semi")
     messages.write_parquet(truth / "messages.parquet")
     texts.write_parquet(truth / "texts.parquet")
+    _sellers(world).write_parquet(truth / "sellers.parquet")
     ads = messages.join(used.filter("drugsad").select("text_id"), on="text_id", how="semi")
     own = ads.filter(~pl.col("is_forward") & (pl.col("sender_kind") != "anonymous"))
     counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}

@@ -53,7 +53,6 @@ PLACES: Final = {
 }
 """Towns whose names are no common words and occur once, by province: what the demo puts in the place of others."""
 _PROVINCE: Final = {place: province for province, places in PLACES.items() for place in places}
-_ALL: Final = tuple(_PROVINCE)
 _HANDLE: Final = re.compile(r"@\w{4,}")
 _PRICE: Final = re.compile(r"(?<=€)(\s?)(\d{2,3})\b|\b(\d{2,3})(?=\s?(?:€|euro|eur\b))")
 _CLOSINGS: Final = ("dm", "stuur dm", "app", "bericht", "pb", "contact", "bestellen via", "vragen?", "info")
@@ -100,11 +99,15 @@ def make_ads(templates: Sequence[Template], handles: Sequence[str], seed: int) -
 
 
 def _varied(template: Template, handle: str, random: np.random.Generator) -> Template:
-    """The template with other places, prices and the seller's handle; places and provinces follow."""
+    """The template with other places of the same provinces, other prices and the seller's handle; places follow.
+
+    Other provinces would contradict what else the text says of them: dial codes, regions, dialect.
+    """
     text, places = template.text, list(template.places)
     for index, old in enumerate(places):
         if old in _PROVINCE and text.count(old) == 1:
-            new = _ALL[int(random.integers(len(_ALL)))]
+            others = PLACES[_PROVINCE[old]]
+            new = others[int(random.integers(len(others)))]
             if new not in places and new not in text:
                 text, places[index] = text.replace(old, new), new
     factor = random.choice((0.8, 0.9, 1.0, 1.1, 1.2))
@@ -113,10 +116,7 @@ def _varied(template: Template, handle: str, random: np.random.Generator) -> Tem
         text = _HANDLE.sub(f"@{handle}", text)
     else:
         text = f"{text}\n{_CLOSINGS[int(random.integers(len(_CLOSINGS)))]} @{handle}"
-    provinces = template.provinces
-    if places != template.places:
-        provinces = sorted({_PROVINCE[place] for place in places if place in _PROVINCE})
-    return msgspec.structs.replace(template, text=canonical(text), places=places, provinces=provinces)
+    return msgspec.structs.replace(template, text=canonical(text), places=places)
 
 
 class SmallTalk:

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from drugscan import augmentation, storage
 from drugscan.batching import micro_batches
-from drugscan.measures import OUTPUTS
 from drugscan.evaluation import Labelled, near_duplicate_groups, truth
+from drugscan.measures import OUTPUTS
 from drugscan.models import Model
 from drugscan.models.device import device_for, padded
 from drugscan.models.features import folded_text
@@ -125,23 +125,27 @@ class _Epochs:
 
     def __init__(self, labelled: Sequence[Labelled], lessons: Lessons, options: EncoderOptions) -> None:
         self._labelled = [each for each in labelled if each.drugsad or 0 in options.outputs]
-        self._lessons, self._columns = lessons, list(options.outputs)
+        self._columns = list(options.outputs)
         self.random = np.random.default_rng(options.seed)
+        self._targets = truth(self._labelled).astype(np.float32) * (1 - 2 * SMOOTHING) + SMOOTHING
+        self._ads = truth(self._labelled)[:, 0].astype(np.float32)
+        self._others = list(lessons.unlabelled) if lessons.teachers else []
+        if lessons.teachers:
+            # once, for a variation has the labels of its text: a teacher is slow
+            taught = _taught(lessons.teachers, [each.text for each in self._labelled])
+            self._targets = TEACHING * taught + (1 - TEACHING) * self._targets
+            self._others_taught = _taught(lessons.teachers, self._others)
 
     def draw(self) -> tuple[list[str], _Floats, _Floats]:
         """Texts, targets [texts, outputs], and how much the labels of each text count [texts]."""
-        random, lessons = self.random, self._lessons
+        random = self.random
         shown = [e if random.random() < AS_WRITTEN else augmentation.varied(e, random) for e in self._labelled]
-        texts, right = [each.text for each in shown], truth(shown).astype(np.float32)
-        if lessons.teachers and lessons.unlabelled:
-            count = min(len(lessons.unlabelled), len(shown) // 4)
-            texts += [lessons.unlabelled[i] for i in random.choice(len(lessons.unlabelled), count, replace=False)]
-        targets = right * (1 - 2 * SMOOTHING) + SMOOTHING
-        ads = right[:, 0]
-        if lessons.teachers:
-            taught = _taught(lessons.teachers, texts)
-            mixed = TEACHING * taught[: len(right)] + (1 - TEACHING) * targets
-            targets, ads = np.concatenate([mixed, taught[len(right) :]]), np.append(ads, taught[len(right) :, 0])
+        texts, targets, ads = [each.text for each in shown], self._targets, self._ads
+        if self._others:
+            chosen = random.choice(len(self._others), min(len(self._others), len(shown) // 4), replace=False)
+            texts += [self._others[index] for index in chosen]
+            targets = np.concatenate([targets, self._others_taught[chosen]])
+            ads = np.append(ads, self._others_taught[chosen, 0])
         return texts, targets[:, self._columns], ads
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from drugscan import corpus, places, score, storage
+from drugscan import corpus, drug_names, given, places, prices, score, storage
 from drugscan.schema import DETECTOR_LABEL, LABELS
 
 KEYS_PER_SLICE: Final = 4_000_000
@@ -28,6 +28,7 @@ _COLUMNS: Final = (
     "sent_at",
     "is_forward",
     "text_id",
+    "links",
     "source",
     "source_offset",
     "range_id",
@@ -64,8 +65,14 @@ class Bucket:
     texts: pl.LazyFrame
     places: pl.LazyFrame
     """One row per ad text and place (see `places.find`)."""
+    contacts: pl.LazyFrame
+    """One row per account and handle in its own ads (see `given.contacts_of`)."""
     counts: Counter[str] = field(default_factory=Counter)
     """The bucket's part of the ledger, in messages."""
+    drugs: pl.LazyFrame = field(default_factory=lambda: pl.LazyFrame(schema=drug_names.DRUGS))
+    """One row per ad text and drug that it names (see `drug_names.find`)."""
+    offers: pl.LazyFrame = field(default_factory=lambda: pl.LazyFrame(schema=prices.OFFERS))
+    """One row per ad text and price (see `prices.find`)."""
 
 
 def losers(snapshot: corpus.Snapshot) -> pl.DataFrame:
@@ -129,7 +136,25 @@ def read_bucket(
     listings = _listings(messages, texts)
     counts = Counter({row["state"]: row["len"] for row in messages.group_by("state").len().to_dicts()})
     counts.update(current=current.height, outside=current.height - chosen.height, listings=listings.height)
-    return Bucket(messages.lazy(), listings.lazy(), texts.lazy(), found.lazy(), counts)
+    given_contacts = given.contacts_of(listings, texts.select("text_id", "text"))
+    drugs, offers = _drugs_and_offers(texts)
+    return Bucket(
+        messages.lazy(),
+        listings.drop("links").lazy(),
+        texts.lazy(),
+        found.lazy(),
+        given_contacts.lazy(),
+        counts,
+        drugs.lazy(),
+        offers.lazy(),
+    )
+
+
+def _drugs_and_offers(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Which drugs the ad texts name and what they ask for them, from one folding of each text."""
+    ads = drug_names.plain_texts(texts.select("text_id", "text", *LABELS))
+    named = drug_names.mentions(ads)
+    return drug_names.drugs_of(named), prices.find(ads, named)
 
 
 def _selected(messages: pl.DataFrame, selection: Selection) -> pl.DataFrame:

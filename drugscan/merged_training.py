@@ -95,7 +95,9 @@ def train_pair(plan: Plan, say: Say) -> list[str]:
         folder = Path(plan.out, name)
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / "checkpoint.pt"
-        lessons = replace(_lessons(sample.labelled, checkpoint, say, name), teachers=teachers, unlabelled=plan.unlabelled)
+        lessons = replace(
+            _lessons(sample.labelled, checkpoint, say, name), teachers=teachers, unlabelled=plan.unlabelled
+        )
         network = train_encoder(lessons, replace(plan.options, outputs=outputs))
         sharing.write_folder(str(folder), network, [OUTPUTS[column] for column in outputs], plan.options.max_tokens)
         checkpoint.unlink()

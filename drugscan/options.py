@@ -95,7 +95,9 @@ running_options = options(
     click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object."),
 )
 model_options = options(
-    click.option("--model", default="default", show_default=True, help="A shipped model, a folder, or a Hub name."),
+    click.option(
+        "--model", default="default", show_default=True, help="fast, accurate, default; a folder, or a Hub name."
+    ),
     click.option("--detector", metavar="NAME", help="Hugging Face classifier for drugsad: folder or Hub name."),
     click.option("--categoriser", metavar="NAME", help="Hugging Face classifier for the eight labels."),
     click.option("--labels", metavar="THEIRS=OURS,...", help="What the outputs of Hugging Face classifiers are."),

@@ -94,7 +94,7 @@ def _is_kept(name: str, layers: int) -> bool:
 
 
 @torch.no_grad()
-def _pool_evenly(module: Any) -> None:
+def _pool_evenly(module: Any) -> None:  # noqa: ANN401
     """Make the last layer average all tokens into the first one, so that training starts from mean pooling.
 
     A classifier of transformers reads the first token only, while e5 was trained on the mean of all. Attention that

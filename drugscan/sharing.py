@@ -1,5 +1,6 @@
 """Models for others: a plain Hugging Face folder that loads without drugscan, with a model card."""
 
+import json
 import os
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,8 +12,10 @@ from tokenizers import Tokenizer
 
 from drugscan import card, models, storage
 from drugscan.models import ModelError
+from drugscan.models.cascade import Cascade
 from drugscan.models.choice import Choice
 from drugscan.models.encoder import OUTPUTS, Encoder, module_of
+from drugscan.models.features import FOLDING_VERSION
 from drugscan.models.folding import with_folding
 from drugscan.models.linear import LinearPair
 from drugscan.models.outputs import NOT_AN_AD
@@ -20,6 +23,7 @@ from drugscan.models.published import NOS_LABELS
 from drugscan.pretrained import Network
 from drugscan.schema import DETECTOR_LABEL
 
+_FAST: Final[Any] = transformers.PreTrainedTokenizerFast
 SPECIAL: Final = {"cls_token": "<s>", "sep_token": "</s>", "unk_token": "<unk>"}
 
 
@@ -27,8 +31,8 @@ def publish(name: str, out: str, asked: card.Asked) -> list[str]:
     """Write a model and its card to the new local folder `out`; the names of the files in it.
 
     A merged encoder becomes a Hugging Face classifier with NOS's ten outputs. A linear pair keeps its own two files:
-    no other program can run it, but `--model OWNER/NAME` finds it on the Hub. Others came from elsewhere and raise
-    `ModelError`.
+    no other program can run it, but `--model OWNER/NAME` finds it on the Hub. A cascade (two models), and what came
+    from elsewhere, raise `ModelError`.
     """
     model = models.load(Choice(name, dtype="float32"))
     if os.path.isdir(out) and os.listdir(out):
@@ -40,6 +44,10 @@ def publish(name: str, out: str, asked: card.Asked) -> list[str]:
         text = card.of_linear(model, asked)
         for file in ("model.safetensors", "config.json"):
             storage.write_bytes(storage.join(out, file), storage.read_bytes(storage.join(models.folder_of(name), file)))
+    elif isinstance(model, Cascade):
+        raise ModelError(
+            f"{name} is a cascade of {model.config.first} and {model.config.then}; publish these two apart"
+        )
     else:
         raise ModelError(f"{name} was not trained by drugscan: publish the folder or file that it came from, as it is")
     storage.write_bytes(storage.join(out, "README.md"), text.encode())
@@ -50,7 +58,7 @@ def write_merged(folder: str, model: Encoder) -> None:
     """A merged encoder as a classifier with the ten outputs of `NOS_LABELS`, float32.
 
     Calibration is folded into the classifier, so that the sigmoid of a logit is the probability that drugscan gives;
-    thresholds stand in its config.json, where `models.huggingface` finds them.
+    thresholds stand in config.json under `drugscan`, where `models.huggingface` finds them.
     """
     arrays = dict(model.arrays)
     weights, bias = _calibrated_classifier(model)
@@ -78,16 +86,28 @@ def write_folder(folder: str, network: Network, labels: Sequence[str], max_token
     `labels` name the outputs; `max_tokens` is the longest text that the network was trained on. The tokenizer folds as
     far as a tokenizer can (`models.folding`).
     """
+    logging: Any = transformers.utils.logging
+    logging.disable_progress_bar()
     module = network.module
+    # what `models.huggingface` reads to fold texts as in training
+    module.config.drugscan = {**getattr(module.config, "drugscan", {}), "folding_version": FOLDING_VERSION}
     module.config.id2label = dict(enumerate(labels))
     module.config.label2id = {label: number for number, label in enumerate(labels)}
     module.save_pretrained(folder)
-    fast = transformers.PreTrainedTokenizerFast(
+    fast = _FAST(
         tokenizer_object=with_folding(network.tokenizer),
         model_max_length=min(max_tokens, int(module.config.max_position_embeddings)),
         **_special_tokens(network.tokenizer, network.pad),
     )
     fast.save_pretrained(folder)
+    _name_for_all_versions(storage.join(folder, "tokenizer_config.json"))
+
+
+def _name_for_all_versions(path: str) -> None:
+    """Transformers 5 writes its own new name of the class; both 4 and 5 know the old one."""
+    content = json.loads(storage.read_bytes(path))
+    content["tokenizer_class"] = "PreTrainedTokenizerFast"
+    storage.write_bytes(path, json.dumps(content, indent=1).encode())
 
 
 def _special_tokens(tokenizer: Tokenizer, pad: int) -> dict[str, str]:

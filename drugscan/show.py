@@ -23,11 +23,23 @@ def summary(tables: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> str
     lines[2] += f"   {totals['share']:.1%} of all messages; not audited"
     if totals["messages"]:
         lines[3] += f"   each posted {totals['copies_per_text']:.0f} times on average"
+        lines[5:5] = _sellers(tables)
         lines.append(f"{'first and last ad':<24}{totals['first_seen']:%Y-%m-%d} to {totals['last_seen']:%Y-%m-%d}")
     lines += ["", *_top("label", tables["labels"].rename({"label": "name"}), 8)]
+    if "drugs" in tables:  # results of an earlier version have none
+        lines += ["", *_top("drug", tables["drugs"].rename({"drug": "name"}), 8)]
     lines += ["", *_top("province", tables["provinces"].rename({"province": "name"}), 5)]
     lines += ["", _ledger(ledger)]
     return "\n".join(lines)
+
+
+def _sellers(tables: Mapping[str, pl.DataFrame]) -> list[str]:
+    """How many sellers the accounts are, with the bounds of that; nothing for results of an earlier version."""
+    if "seller_counts" not in tables:
+        return []
+    counts = tables["seller_counts"].row(0, named=True)
+    bounds = f"linked by contact handle; {counts['lower']:,} to {counts['upper']:,}"
+    return [f"{'sellers':<24}{counts['linked_sellers']:>14,}   {bounds}"]
 
 
 def _top(title: str, table: pl.DataFrame, rows: int) -> list[str]:

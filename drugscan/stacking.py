@@ -74,16 +74,23 @@ def _stacked(
     both: Sequence[_Floats], right: npt.NDArray[np.bool_], folds: npt.NDArray[np.int64]
 ) -> tuple[dict[str, tuple[float, float, float]], _Floats]:
     """Weights per output, and cross-fitted log odds [texts, 9]: each text's by weights that did not see it."""
-    from sklearn.linear_model import LogisticRegression
-
     blend, logits = {}, np.zeros(right.shape)
     for column, output in enumerate(OUTPUTS):
         pair = np.stack([each[:, column] for each in both], 1)
         use = right[:, 0] if column else np.ones(len(right), bool)
         for fold in np.unique(folds):
             chosen = use & (folds != fold)
-            model = LogisticRegression(C=1e6).fit(pair[chosen], right[chosen, column])
-            logits[folds == fold, column] = model.decision_function(pair[folds == fold])
-        model = LogisticRegression(C=1e6).fit(pair[use], right[use, column])
-        blend[output] = (float(model.coef_[0, 0]), float(model.coef_[0, 1]), float(model.intercept_[0]))
+            first, then, shift = _weights(pair[chosen], right[chosen, column])
+            logits[folds == fold, column] = pair[folds == fold] @ np.array([first, then]) + shift
+        blend[output] = _weights(pair[use], right[use, column])
     return blend, logits
+
+
+def _weights(pair: _Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Of two log odds, shape [texts, 2], and what is added; their mean where there is one class only."""
+    from sklearn.linear_model import LogisticRegression
+
+    if right.all() or not right.any():
+        return 0.5, 0.5, 0.0
+    model = LogisticRegression(C=1e6).fit(pair, right)
+    return float(model.coef_[0, 0]), float(model.coef_[0, 1]), float(model.intercept_[0])

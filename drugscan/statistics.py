@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from drugscan import places
-from drugscan.contacts import mask_expression
+from drugscan import gazetteer, lifetimes, price_statistics, sellers, substances
+from drugscan.contacts import cover, mask_expression
 from drugscan.listings import Bucket
 from drugscan.schema import LABELS
 
@@ -104,41 +104,6 @@ def _merge_chats(parts: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _sellers(bucket: Bucket) -> pl.LazyFrame:
-    regions = bucket.texts.select("text_id", "provinces")
-    return (
-        bucket.listings.filter(pl.col("seller").is_not_null())
-        .join(regions, on="text_id", how="left")
-        .group_by("seller")
-        .agg(
-            pl.col("seller_kind").min(),
-            *_COUNTS,
-            _CHAT.unique().alias("chats"),
-            *_SPAN,
-            pl.col("local_time").dt.date().unique().alias("active_days"),
-            pl.col("provinces").list.explode(empty_as_null=False).drop_nulls().unique(),
-            *_LABEL_SUMS,
-        )
-    )
-
-
-def _merge_sellers(parts: pl.LazyFrame) -> pl.LazyFrame:
-    provinces = pl.col("provinces").explode(empty_as_null=False).unique().sort().str.join(", ")
-    return (
-        parts.group_by("seller")
-        .agg(
-            pl.col("seller_kind").min(),
-            *_sum("messages", "texts"),
-            *_distinct("chats"),
-            *_MERGED_SPAN,
-            *_distinct("active_days"),
-            provinces,
-            *_sum(*LABELS),
-        )
-        .sort("messages", "seller", descending=[True, False])
-    )
-
-
 _UNITS: Final = 27_720
 """An ad is split over up to twelve provinces in whole units (lcm of 1 to 12), so that sums do not depend on order."""
 
@@ -154,7 +119,7 @@ def _provinces(bucket: Bucket) -> pl.LazyFrame:
 
 def _merge_provinces(parts: pl.LazyFrame) -> pl.LazyFrame:
     counted = parts.group_by("province").agg(*_sum("messages", "texts", "units"), *_distinct("sellers"))
-    people = places.provinces().lazy().select("province", "population")
+    people = gazetteer.provinces().lazy().select("province", "population")
     return (
         people.join(counted, on="province", how="left")
         .with_columns(pl.col("messages", "texts", "sellers", "units").fill_null(0))
@@ -209,13 +174,15 @@ def _months(bucket: Bucket) -> pl.LazyFrame:
     month = pl.col("local_time").dt.date().dt.truncate("1mo").alias("month")
     edges = bucket.messages.select(pl.col("local_time").min().alias("begin"), pl.col("local_time").max().alias("end"))
     counted = bucket.listings.group_by(month).agg(*_COUNTS, _SELLERS, *_LABEL_SUMS)
-    return counted.join(edges, how="cross")
+    # the edges in a row of their own, without a month: a bucket without ads has edges too
+    return pl.concat([counted, edges], how="diagonal")
 
 
 def _merge_months(parts: pl.LazyFrame) -> pl.LazyFrame:
     """Months with a message on or before their first day's end and after their last day's begin are complete."""
     edges = parts.select(pl.col("begin").min(), pl.col("end").max())
-    counted = parts.group_by("month").agg(*_sum("messages", "texts"), *_distinct("sellers"), *_sum(*LABELS))
+    months = parts.filter(pl.col("month").is_not_null())
+    counted = months.group_by("month").agg(*_sum("messages", "texts"), *_distinct("sellers"), *_sum(*LABELS))
     month = pl.col("month").cast(pl.Datetime("us"))
     whole = (pl.col("begin") < month.dt.offset_by("1d")) & (
         pl.col("end") >= month.dt.offset_by("1mo").dt.offset_by("-1d")
@@ -265,21 +232,31 @@ def _merge_texts(parts: pl.LazyFrame) -> pl.LazyFrame:
 STATISTICS: Final = {
     "totals": Statistic(_totals, _merge_totals),
     "chats": Statistic(_chats, _merge_chats),
-    "sellers": Statistic(_sellers, _merge_sellers),
+    "sellers": Statistic(sellers.partial, sellers.merge_sellers),
+    "linked_sellers": Statistic(sellers.partial, sellers.merge_linked_sellers),
+    "seller_links": Statistic(sellers.partial, sellers.merge_links),
+    "seller_counts": Statistic(sellers.partial, sellers.merge_counts),
+    "lifetimes": Statistic(sellers.partial, lifetimes.merge_lifetimes),
+    "lifetime_summary": Statistic(sellers.partial, lifetimes.merge_summary),
     "provinces": Statistic(_provinces, _merge_provinces),
     "places": Statistic(_places, _merge_places),
     "labels": Statistic(_labels, _merge_labels),
     "combinations": Statistic(_combinations, _merge_combinations),
     "months": Statistic(_months, _merge_months),
+    "drugs": Statistic(substances.partial, substances.merge),
+    "prices": Statistic(price_statistics.partial, price_statistics.merge_prices),
+    "prices_by_region": Statistic(price_statistics.partial, price_statistics.merge_by_region),
+    "prices_by_month": Statistic(price_statistics.partial, price_statistics.merge_by_month),
     "texts": Statistic(_texts, _merge_texts),
 }
 """Every table, in the order of the report; documented in docs/tables.md."""
 
 
 def partials(bucket: Bucket) -> dict[str, pl.DataFrame]:
-    """What one bucket contributes to each table."""
-    frames = pl.collect_all([statistic.partial(bucket) for statistic in STATISTICS.values()])
-    return dict(zip(STATISTICS, frames, strict=True))
+    """What one bucket contributes to each table; tables with one `partial` share its frame."""
+    each = list(dict.fromkeys(statistic.partial for statistic in STATISTICS.values()))
+    frames = dict(zip(each, pl.collect_all([partial(bucket) for partial in each]), strict=True))
+    return {name: frames[statistic.partial] for name, statistic in STATISTICS.items()}
 
 
 def merged(parts: dict[str, list[pl.DataFrame]]) -> dict[str, pl.DataFrame]:
@@ -291,6 +268,7 @@ def merged(parts: dict[str, list[pl.DataFrame]]) -> dict[str, pl.DataFrame]:
 def masked(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """The tables with handles and phone numbers in texts and chat titles covered."""
     covered = dict(tables)
-    covered["texts"] = tables["texts"].with_columns(mask_expression("text"))
+    covered["texts"] = tables["texts"].with_columns(cover(tables["texts"]["text"]))
     covered["chats"] = tables["chats"].with_columns(mask_expression("chat_title"))
+    covered["seller_links"] = sellers.without_handles(tables["seller_links"])
     return covered

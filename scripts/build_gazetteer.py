@@ -26,7 +26,12 @@ PROVINCES = {
     "15": "Overijssel",
     "16": "Flevoland",
 }
-EVERYDAY = {"The Hague": "Den Haag", "'s-Hertogenbosch": "Den Bosch", "Sittard-Geleen": "Sittard"}
+EVERYDAY = {
+    "The Hague": "Den Haag",
+    "'s-Hertogenbosch": "Den Bosch",
+    "Sittard-Geleen": "Sittard",
+    "Almere Stad": "Almere",
+}
 """GeoNames' main name -> the name that people use."""
 WORD_LISTS = (Path("/usr/share/hunspell/nl_NL.dic"), Path("/usr/share/dict/american-english"))
 OUT = Path(__file__).parent.parent / "drugscan" / "data" / "places.csv"

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from drugscan import places, resampling
+from drugscan import gazetteer, resampling
 from drugscan.models.features import folded_text
 from drugscan.schema import LABELS
 from drugscan.text import canonical
@@ -124,7 +124,7 @@ def _wrong(each: Authored) -> Iterator[str]:
             yield f"no ad, but {name}: {values}"
     if each.national and not each.drugsad:
         yield "no ad, but national"
-    if unknown := sorted(set(each.provinces) - set(places.provinces()["province"])):
+    if unknown := sorted(set(each.provinces) - set(gazetteer.provinces()["province"])):
         yield f"no such province: {unknown}"
 
 
@@ -143,7 +143,7 @@ def _twice(lines: Sequence[Line]) -> list[str]:
 def _provinces(lines: Sequence[Line]) -> list[str]:
     """Places whose province is not given, and provinces that no place and no word gives."""
     known: dict[str, set[str]] = defaultdict(set)
-    for place, province in places.gazetteer().select("place", "province").iter_rows():
+    for place, province in gazetteer.entries().select("place", "province").iter_rows():
         if place and province:
             known[place].add(province)
     for place in NAMESAKES:

@@ -3,7 +3,7 @@
     python scripts/make_joblib_samples.py FOLDER VARIANT...
 
 Writes, for each variant, a joblib file and what scikit-learn's own `predict_proba` says of forty texts. The samples in
-tests/golden/joblib were made in throw-away environments with scikit-learn 0.21.3 (Python 3.7), 1.2.2 and 1.4.2 (3.11,
+tests/joblib were made in throw-away environments with scikit-learn 0.21.3 (Python 3.7), 1.2.2 and 1.4.2 (3.11,
 numpy<2), 1.6.1 (3.12) and 1.9.1 (3.11); this script therefore keeps to what Python 3.7 knows.
 """
 

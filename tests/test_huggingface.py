@@ -3,24 +3,21 @@
 import json
 import shutil
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers import models as tokenizer_models
 
-from drugscan import corpus, models, score
+from drugscan import models
 from drugscan.models import Choice, ModelError
-from drugscan.models.device import Device, padded
 from drugscan.models.huggingface import GATE, HuggingFace
 from drugscan.schema import DETECTOR_LABEL, LABELS
-from tests import conftest
-from tests.test_ingest import desktop, message
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 OURS = (DETECTOR_LABEL, *LABELS)
@@ -78,14 +75,31 @@ def detector(folder: Path, **config: object) -> str:
     return classifier(folder, "bert", ["geen", DETECTOR_LABEL], **config)
 
 
-def plain(folder: str) -> np.ndarray:
+def load(folder: str | None, **chosen: str) -> models.Model:
+    """The model in float32, whatever is the faster precision here."""
+    return models.load(Choice(folder or "default", dtype="float32", **chosen))  # type: ignore[arg-type]
+
+
+def spread(folder: str, texts: Sequence[str] = TEXTS, width: float = 6.0) -> str:
+    """The same detector with logits so far apart that some texts are ads and some are below the gate."""
+    logits = np.diff(plain(folder, texts))[:, 0]
+    path, scale = Path(folder) / "model.safetensors", width / float(np.std(logits))
+    weights = load_file(path)
+    for name, middle in (("classifier.weight", 0.0), ("classifier.bias", float(np.median(logits)))):
+        difference = scale * (weights[name][1] - weights[name][0] - middle)
+        weights[name] = torch.stack([torch.zeros_like(difference), difference])
+    save_file(weights, path, {"format": "pt"})
+    return folder
+
+
+def plain(folder: str, texts: Sequence[str] = TEXTS) -> np.ndarray:
     """Logits as transformers alone gives them, a text at a time."""
     module = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
     reads = transformers.AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         rows = [
             module(**_without_types(reads(text, truncation=True, max_length=LONGEST, return_tensors="pt"))).logits[0]
-            for text in TEXTS
+            for text in texts
         ]
     return torch.stack(rows).double().numpy()
 
@@ -106,7 +120,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert"])
 def test_a_merged_classifier_scores_as_transformers_does(kind: str, tmp_path: Path) -> None:
     folder = classifier(tmp_path / "m", kind, list(OURS), problem_type="multi_label_classification")
-    model = models.load(folder)
+    model = load(folder)
     scores = model.score(TEXTS)
     assert scores.dtype == np.float32
     assert np.abs(scores - sigmoid(plain(folder))).max() < 1e-5
@@ -125,7 +139,7 @@ def test_a_merged_classifier_scores_as_transformers_does(kind: str, tmp_path: Pa
 def test_the_categoriser_of_a_pair_is_asked_from_the_gate_on(extra: str, tmp_path: Path) -> None:
     """With the tokenizer of the detector, and with another one."""
     first, second = detector(tmp_path / "d"), classifier(tmp_path / "c", "roberta", list(LABELS), extra)
-    model = models.load(Choice(detector=first, categoriser=second))
+    model = load(None, detector=first, categoriser=second)
     assert isinstance(model, HuggingFace)
     ads = softmax(plain(first))[:, 1]
     model.gate = float(np.median(ads))
@@ -149,17 +163,17 @@ def test_the_categoriser_of_a_pair_is_asked_from_the_gate_on(extra: str, tmp_pat
 
 def test_a_pair_has_a_gate_and_a_merged_classifier_has_none(tmp_path: Path) -> None:
     first, second = detector(tmp_path / "d"), classifier(tmp_path / "c", "bert", list(LABELS))
-    assert models.load(Choice(detector=first, categoriser=second)).gate == GATE
-    assert models.load(classifier(tmp_path / "m", "bert", list(OURS))).gate == 0
+    assert load(None, detector=first, categoriser=second).gate == GATE
+    assert load(classifier(tmp_path / "m", "bert", list(OURS))).gate == 0
 
 
 def test_scores_depend_neither_on_the_batch_nor_on_its_size(tmp_path: Path) -> None:
     folder = classifier(tmp_path / "m", "bert", list(OURS))
-    whole = models.load(folder).score(TEXTS)
+    whole = load(folder).score(TEXTS)
     for budget in (LONGEST, 100):
-        assert np.abs(models.load(Choice(folder, batch_tokens=budget)).score(TEXTS) - whole).max() < 1e-5
-    assert np.abs(models.load(folder).score(TEXTS[::-1])[::-1] - whole).max() < 1e-5
-    assert models.load(folder).score([]).shape == (0, 9)
+        assert np.abs(load(folder, batch_tokens=budget).score(TEXTS) - whole).max() < 1e-5
+    assert np.abs(load(folder).score(TEXTS[::-1])[::-1] - whole).max() < 1e-5
+    assert load(folder).score([]).shape == (0, 9)
 
 
 def test_their_names_become_ours(tmp_path: Path) -> None:
@@ -167,7 +181,7 @@ def test_their_names_become_ours(tmp_path: Path) -> None:
     second = classifier(tmp_path / "c", "bert", [f"LABEL_{i}" for i in range(9)])
     ours = [(f"LABEL_{i}", label) for i, label in enumerate(LABELS)]
     named = (("LABEL_1", DETECTOR_LABEL), *ours, ("LABEL_8", ""))
-    scores = models.load(Choice(detector=first, categoriser=second, labels=named)).score(TEXTS)
+    scores = load(None, detector=first, categoriser=second, labels=named).score(TEXTS)
     ads = softmax(plain(first))[:, 1]
     assert np.abs(scores[:, 0] - ads).max() < 1e-5
     assert np.abs(scores[ads >= GATE, 1:] - sigmoid(plain(second))[ads >= GATE][:, :8]).max() < 1e-5
@@ -255,8 +269,6 @@ def test_code_beside_a_known_model_is_not_run(tmp_path: Path) -> None:
 def test_a_missing_head_is_not_made_up(tmp_path: Path) -> None:
     folder = tmp_path / "m"
     classifier(folder, "bert", list(OURS))
-    from safetensors.torch import load_file, save_file
-
     weights = load_file(folder / "model.safetensors")
     save_file(
         {k: v for k, v in weights.items() if "classifier" not in k}, folder / "model.safetensors", {"format": "pt"}
@@ -274,94 +286,9 @@ def test_a_hub_name_without_network_says_what_to_do(monkeypatch: pytest.MonkeyPa
 def test_the_id_is_that_of_the_content_and_the_precision(tmp_path: Path) -> None:
     folder = classifier(tmp_path / "m", "bert", list(OURS))
     shutil.copytree(folder, tmp_path / "copy")
-    one = models.load(folder).model_id
-    assert models.load(str(tmp_path / "copy")).model_id == one
+    one = load(folder).model_id
+    assert load(str(tmp_path / "copy")).model_id == one
     assert models.load(Choice(folder, dtype="bfloat16")).model_id == f"{one}-bfloat16"
-    assert models.load(classifier(tmp_path / "other", "bert", list(OURS), "é")).model_id != one
+    assert load(classifier(tmp_path / "other", "bert", list(OURS), "é")).model_id != one
     with pytest.raises(ModelError, match="not the one that was chosen .*every machine must have the same files"):
         models.load(Choice(folder, model_id="classifier-0"))
-
-
-def test_the_precision_is_that_of_the_scores_that_the_corpus_has(tmp_path: Path) -> None:
-    choice = Choice(classifier(tmp_path / "m", "bert", list(OURS)))
-    one = models.load(Choice(choice.model, dtype="float32")).model_id
-    assert models.settled(choice, [one]).dtype == "float32"
-    assert models.settled(choice, [f"{one}-bfloat16"]) == Choice(
-        choice.model, dtype="bfloat16", model_id=f"{one}-bfloat16"
-    )
-    assert models.settled(Choice(choice.model, dtype="float32"), [f"{one}-bfloat16"]).model_id == one
-
-
-def test_limits_are_checked_at_the_start(tmp_path: Path) -> None:
-    folder = classifier(tmp_path / "m", "bert", list(OURS))
-    with pytest.raises(ModelError, match=f"--batch-tokens 39 is less than the longest text.*at least {LONGEST}"):
-        models.load(Choice(folder, batch_tokens=39))
-    if not torch.cuda.is_available():
-        with pytest.raises(ModelError, match="no CUDA device is to be seen from here"):
-            models.load(Choice(folder, device="cuda")).start(1)  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("full"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")]
-)
-def test_a_full_device_gets_smaller_batches(error: RuntimeError) -> None:
-    shapes: list[tuple[int, ...]] = []
-
-    def forward(input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        shapes.append(tuple(input_ids.shape))
-        if len(input_ids) > 3:
-            raise error
-        return input_ids[:, :1].float()
-
-    ids = [[number] * 5 for number in range(10)]
-    logits, padding = Device(Choice(device="cpu"), 5).run(forward, ids, 0)
-    assert logits[:, 0].tolist() == list(range(10))
-    assert (shapes[0], padding) == ((10, 5), 0)
-    with pytest.raises(MemoryError, match="no memory for a batch of 1 texts of 5 tokens"):
-        Device(Choice(device="cpu"), 5).run(lambda **_: (_ for _ in ()).throw(error), ids, 0)
-
-
-def test_only_texts_of_unlike_length_need_a_mask() -> None:
-    assert set(padded([[1, 2], [3, 4]], 0, "cpu")) == {"input_ids"}
-    masked = padded([[1, 2], [3]], 9, "cpu")
-    assert masked["input_ids"].tolist() == [[1, 2], [3, 9]]
-    assert masked["attention_mask"].tolist() == [[1, 1], [1, 0]]
-
-
-def scanned(tmp_path: Path, choice: Choice) -> tuple[str, pl.DataFrame]:
-    """A corpus of the texts, and its scores."""
-    url = str(tmp_path / "corpus")
-    rows = [message(number, text) for number, text in enumerate(TEXTS, 1)]
-    conftest.ingest([desktop(tmp_path / "in" / "r.json", rows)], url)
-    outcome = conftest.score(url, choice=choice)
-    assert outcome.failures == []
-    settled = models.settled(choice, corpus.scored_models(url))
-    snapshot = corpus.snapshot(url)
-    parts = [score.read_scores(snapshot, bucket, str(settled.model_id)) for bucket in range(snapshot.buckets)]
-    scores = pl.concat([part for part in parts if part.height])
-    assert outcome.messages == scores.height
-    assert outcome.work["truncated"] == scores["truncated"].sum()
-    assert set(outcome.seconds) == set(score.PHASES)
-    return url, scores
-
-
-def test_score_files_tell_tokens_and_what_was_cut(tmp_path: Path) -> None:
-    _, scores = scanned(tmp_path, Choice(classifier(tmp_path / "m", "bert", list(OURS))))
-    assert scores["truncated"].sum() == 1
-    assert scores.filter("truncated")["tokens"].to_list() == [LONGEST]
-    assert scores["tokens"].null_count() == 0
-
-
-def test_labels_below_the_gate_are_null(tmp_path: Path) -> None:
-    """The detector is biased so far that it never reaches the gate."""
-    first, second = detector(tmp_path / "d"), classifier(tmp_path / "c", "bert", list(LABELS))
-    from safetensors.torch import load_file, save_file
-
-    weights = load_file(Path(first) / "model.safetensors")
-    weights["classifier.bias"] += torch.tensor([1_000.0, 0.0])
-    save_file(weights, Path(first) / "model.safetensors", {"format": "pt"})
-    url, scores = scanned(tmp_path, Choice(detector=first, categoriser=second))
-    assert scores[DETECTOR_LABEL].max() < GATE
-    assert all(scores[label].null_count() == scores.height for label in LABELS)
-    assert scores["tokens"].null_count() == 0
-    assert url

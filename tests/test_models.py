@@ -58,7 +58,7 @@ def test_ngrams_of_a_text_are_those_that_python_would_cut() -> None:
 @settings(max_examples=30, deadline=None)
 @given(texts=st.lists(st.text(max_size=60), min_size=1, max_size=20), seed=st.integers(0, 99))
 def test_a_score_depends_on_nothing_but_its_text(texts: list[str], seed: int) -> None:
-    model = models.load()
+    model = models.load("fast")
     whole = model.score([*texts, AD])
     order = np.random.default_rng(seed).permutation(len(texts))
     mixed = model.score([texts[i] for i in order])
@@ -67,7 +67,7 @@ def test_a_score_depends_on_nothing_but_its_text(texts: list[str], seed: int) ->
 
 
 def test_the_pair_that_ships_knows_an_ad() -> None:
-    model = models.load()
+    model = models.load("fast")
     scores = model.score([AD, NO_AD, ""])
     assert scores.shape == (3, 9)
     assert scores.dtype == np.float32

@@ -35,7 +35,7 @@ from drugscan.models.errors import ModelError
 from drugscan.models.published import import_joblib
 from tests.conftest import REPOSITORY
 
-SAMPLE = REPOSITORY / "tests" / "golden" / "joblib" / "sklearn-1.9.1-plain.joblib"
+SAMPLE = REPOSITORY / "tests" / "joblib" / "sklearn-1.9.1-plain.joblib"
 SMALL = quarantine.Limits(content_bytes=20_000_000, memory_bytes=400_000_000, cpu_seconds=20)
 
 

@@ -14,15 +14,17 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from drugscan import cluster, corpus, formats, models, score, stages
 from drugscan.ingest import Destination
 from drugscan.schema import LABELS
 from drugscan.settings import Settings
 from tests import conftest
-from tests.test_huggingface import TEXTS, classifier, detector
+from tests.test_huggingface import TEXTS, classifier, detector, spread
 from tests.test_ingest import desktop, message
 
+VARIED = [f"{text} {number % 40}" for number, text in enumerate(TEXTS * 12) if text]
 DRUGSCAN = [sys.executable, "-m", "drugscan.cli"]
 
 
@@ -67,12 +69,11 @@ def test_tables_on_ray_are_those_without(
 def pair(tmp_path_factory: pytest.TempPathFactory) -> models.Choice:
     folder = tmp_path_factory.mktemp("pair")
     second = classifier(folder / "c", "roberta", list(LABELS), "é")
-    return models.Choice(detector=detector(folder / "d"), categoriser=second)
+    return models.Choice(detector=spread(detector(folder / "d"), VARIED), categoriser=second, dtype="float32")
 
 
 def _texts(folder: Path) -> str:
-    rows = [message(number, f"{text} {number % 40}") for number, text in enumerate(TEXTS * 12, 1) if text]
-    return desktop(folder / "r.json", rows)
+    return desktop(folder / "r.json", [message(number, text) for number, text in enumerate(VARIED, 1)])
 
 
 def _scores(url: str, model_id: str) -> pl.DataFrame:
@@ -97,14 +98,20 @@ def test_a_pair_on_ray_scores_as_it_does_without(two_operators: bool, tmp_path: 
     one, other = _scores(here, model.model_id), _scores(there, model.model_id)
     assert one.select("text_id", "tokens", "truncated").equals(other.select("text_id", "tokens", "truncated"))
     numbers = [each.select("drugsad", *LABELS).to_numpy() for each in (one, other)]
-    assert np.nanmax(np.abs(numbers[0] - numbers[1])) < 1e-5
     assert np.array_equal(np.isnan(numbers[0]), np.isnan(numbers[1]))
-    assert conftest.equal(conftest.tables(here, model), conftest.tables(there, model))  # type: ignore[arg-type]
+    assert 0 < np.isnan(numbers[0]).sum() < numbers[0].size / 2
+    assert np.nanmax(np.abs(numbers[0] - numbers[1])) < 1e-4
+    tables = [conftest.tables(url, model) for url in (here, there)]  # type: ignore[arg-type]
+    assert tables[0].ledger == tables[1].ledger
+    assert 0 < tables[0].ledger["listings"] < tables[0].ledger["current"]
+    for name, table in tables[0].tables.items():
+        # a sum over tokens in another number of threads has other last bits, so the scores of texts differ there
+        assert_frame_equal(table, tables[1].tables[name], abs_tol=1e-4)
 
 
 @pytest.mark.usefixtures("ray_here")
 def test_a_worker_without_the_device_ends_the_run_with_its_reason(tmp_path: Path, pair: models.Choice) -> None:
-    url, choice = str(tmp_path / "c"), msgspec.structs.replace(pair, device="cuda", dtype="float32")
+    url, choice = str(tmp_path / "c"), msgspec.structs.replace(pair, device="cuda")
     conftest.ingest([_texts(tmp_path / "in")], url)
     with pytest.raises(models.ModelError, match="a worker cannot use the model: no CUDA device is to be seen"):
         conftest.score(url, cluster.OnRay(1, two_operators=True), choice=choice)

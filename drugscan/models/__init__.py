@@ -78,7 +78,7 @@ MODELS: Final[dict[str, str]] = {
 Modules by name, not imported: torch is loaded only for a family that needs it. A config.json that names no family but
 a `model_type`, as transformers writes it, is of the family `huggingface`.
 """
-SHIPPED: Final = {"default": "linear", "fast": "linear"}
+SHIPPED: Final = {"default": "cascade", "fast": "linear", "accurate": "small"}
 """Names of the models that come with drugscan -> their folders in `drugscan/data`."""
 
 

@@ -29,14 +29,15 @@ def device_for(wanted: str = "auto") -> str:
 
 
 def dtype_for(device: str) -> torch.dtype:
-    """The faster precision: bf16 on a GPU and on a CPU with AMX, else float32.
+    """The faster precision: bf16 on a GPU and on a CPU that multiplies it natively, else float32.
 
-    Without AMX bf16 was slower (163 against 272 texts/s). A GPU of another machine is taken to have bf16.
+    On a CPU with AVX512-BF16 a 12-layer encoder scored 155 to 190 texts/s in bf16 and 60 in float32. A GPU of another
+    machine is taken to have bf16.
     """
     if device.startswith("cuda"):
         fast = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
     else:
-        fast = torch.cpu._is_amx_tile_supported()
+        fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
 
 

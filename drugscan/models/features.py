@@ -40,9 +40,7 @@ _CHEMICAL: Final = re.compile(r"\d{1,2}[a-z]{1,3}\d*|\d(?:p|cp|b)lsd|\d(?:ho|aco
 _BLANKS: Final = re.compile(r"\s+")
 _REPEATED: Final = re.compile(r"([a-z])\1{2,}")
 LEET_LETTERS: Final = str.maketrans("013457@$!€", "oieastasie")
-FANCY: Final = {
-    first + number: chr(ord("a") + number) for first in (0x1F150, 0x1F170, 0x1F1E6) for number in range(26)
-}
+FANCY: Final = {first + number: chr(ord("a") + number) for first in (0x1F150, 0x1F170, 0x1F1E6) for number in range(26)}
 """Letters in black circles, black squares and flags, which NFKC leaves alone."""
 _MASKS: Final = {"url": "\ue000", "handle": "\ue001", "phone": "\ue002"}
 """Private-use characters stand for what is masked: no message can hold a word that looks like them by chance."""

@@ -19,6 +19,7 @@ from drugscan.models import hub, outputs
 from drugscan.models.choice import Choice
 from drugscan.models.device import Device
 from drugscan.models.errors import ModelError
+from drugscan.models.features import FOLDING_VERSION, MAX_CHARACTERS, folded_text
 from drugscan.models.outputs import OURS
 from drugscan.models.tokens import Scores, TokenIds, Tokenised
 from drugscan.schema import DETECTOR_LABEL, LABELS
@@ -50,6 +51,7 @@ class Classifier:
         self._pad = config.pad_token_id
         self._check(config)
         self.outputs = outputs.read(name, self.config, wanted, named)
+        self.folds = _folds(name, self.config)
         self.device = Device(Choice(), self.max_tokens)
 
     def _check(self, config: Any) -> None:  # noqa: ANN401
@@ -88,6 +90,8 @@ class Classifier:
     def _encoded(self, texts: Sequence[str], **how: Any) -> list[list[int]]:  # noqa: ANN401
         if not texts:
             return []
+        if self.folds:
+            texts = [folded_text(text) for text in texts]
         plain = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
         found: list[list[int]] = self._tokenizer(list(texts), **plain, **how)["input_ids"]
         return found
@@ -109,14 +113,13 @@ class Classifier:
             return self.folder
         backend.no_truncation()
         backend.no_padding()
-        return str(backend.to_str())
+        return f"{self.folds}{backend.to_str()}"
 
 
 class HuggingFace:
     """A pair, or a merged classifier; see `models.Model` and `models.Tokenising`."""
 
     labels: tuple[str, ...] = OURS
-    max_characters: int | None = None
 
     def __init__(self, first: Classifier, categoriser: Classifier | None) -> None:
         """`first`: the detector of a pair, or a merged classifier that stands alone."""
@@ -128,6 +131,7 @@ class HuggingFace:
         digest = storage.digest(str(self.gate), *(part for pair in parts for part in pair))
         self._content = f"{'pair' if categoriser else 'classifier'}-{digest[:12]}"
         self._both = both
+        self.max_characters: int | None = MAX_CHARACTERS if any(each.folds for each in both) else None
         self.thresholds: Mapping[str, float] = _thresholds(both)
         """Those that drugscan wrote into a config.json (`sharing`), else `THRESHOLD`."""
 
@@ -190,6 +194,14 @@ def load_pair(detector: str, categoriser: str, named: outputs.Named = ()) -> Hug
     first, second = Classifier(detector, [DETECTOR_LABEL], named), Classifier(categoriser, LABELS, named)
     outputs.check_named(named, [*outputs.their_names(first.config), *outputs.their_names(second.config)])
     return HuggingFace(first, second)
+
+
+def _folds(name: str, config: Mapping[str, Any]) -> bool:
+    """Whether drugscan trained it, so that it wants texts as `folded_text` gives them."""
+    version = (config.get("drugscan") or {}).get("folding_version")
+    if version not in (None, FOLDING_VERSION):
+        raise ModelError(f"{name} was trained by another version of drugscan; use that one, or train it again")
+    return version is not None
 
 
 def _thresholds(classifiers: Sequence[Classifier]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What the outputs of a Hugging Face classifier mean: which is which of our labels, and how it becomes a probability."""
+"""What the outputs of a Hugging Face classifier mean: which of our labels each is, and how it becomes a probability."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal

@@ -73,6 +73,7 @@ def import_joblib(
 
 def _features(settings: dict[str, Any]) -> Features:
     words = settings["stop_words"]
+    # scikit-learn's list (BSD-3-Clause; first collected by the University of Glasgow) is only named in the file
     if words == "english":
         words = (resources.files("drugscan") / "data" / "english_stop_words.txt").read_text().split()
     return msgspec.convert({**settings, "stop_words": words}, type=Features)

@@ -62,10 +62,12 @@ def run(path: str, limits: Limits) -> bytes:
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     try:
         with open(path, "rb") as file:
-            seconds = 10 * limits.cpu_seconds
+            seconds = 60 + 10 * limits.cpu_seconds
             done = subprocess.run(command, stdin=file, capture_output=True, timeout=seconds, env=kept, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise ModelError(f"it cannot be read: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"reading it took longer than {seconds} s") from error
     said = done.stderr.decode("ascii", "replace")[:500]
     if done.returncode == _REFUSED:
         raise ModelError(said)

@@ -72,10 +72,19 @@ def render(report: Report) -> str:
         equations=_EQUATIONS,
         meanings=_MEANINGS,
         ledger=report.ledger,
+        lifetimes=lifetimes_of(tables),
         rejects={name.removeprefix("rejects."): n for name, n in report.ledger.items() if name.startswith("rejects.")},
         provenance=report.provenance,
         facts=_CONTROL.sub("\ufffd", json.dumps(report.provenance, indent=1, ensure_ascii=False, default=str)),
     )
+
+
+def lifetimes_of(tables: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, float | None]]:
+    """Figure -> value, lower and upper of the sellers whose first day is known; empty without table."""
+    if "lifetime_summary" not in tables:
+        return {}
+    known = tables["lifetime_summary"].filter(cohort="first_day_known")
+    return {row["figure"]: {name: row[name] for name in ("value", "lower", "upper")} for row in known.to_dicts()}
 
 
 def _pictures(tables: Mapping[str, pl.DataFrame]) -> dict[str, str]:
@@ -85,6 +94,8 @@ def _pictures(tables: Mapping[str, pl.DataFrame]) -> dict[str, str]:
         "timeline": charts.timeline(tables["months"]),
         "labels": charts.label_bars(tables["labels"]),
     }
+    if "lifetimes" in tables:  # results of an earlier version have none
+        drawn["survival"] = charts.survival(tables["lifetimes"])
     return {name: data_url(svg) for name, svg in drawn.items()}
 
 
@@ -93,7 +104,7 @@ def template_of(name: str, **filters: Callable[..., str]) -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "shown": shown, "day": day, "percent": percent, **filters}
+    environment.filters |= {"number": number, "shown": shown, "day": day, "percent": percent, "euro": euro, **filters}
     return environment.from_string(asset(name))
 
 
@@ -112,6 +123,11 @@ def number(value: float | int | None) -> str:
 def percent(value: float | None) -> str:
     """A share as a percentage."""
     return "–" if value is None else f"{value:.1%}"
+
+
+def euro(value: float | None) -> str:
+    """A price with its cents."""
+    return "–" if value is None else f"{value:,.2f}".replace(",", "\u202f")
 
 
 def day(value: object) -> str:

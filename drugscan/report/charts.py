@@ -89,6 +89,21 @@ def label_bars(labels: pl.DataFrame) -> str:
     return drawn(alt.layer(bars, shares).properties(width=620, height=210))
 
 
+def survival(lifetimes: pl.DataFrame) -> str:
+    """Share of sellers still active by days since their first ad, with its 95 % limits; an SVG."""
+    rows = lifetimes.select("days", "survival", "lower", "upper").to_dicts()
+    base = alt.Chart(data(rows)).encode(
+        x=alt.X("days:Q", title="days since the first ad seen", axis=alt.Axis(format=",d", tickCount=8, grid=False))
+    )
+    band = base.mark_area(color="#c9d3dc", opacity=0.6, interpolate="step-after").encode(
+        y=alt.Y("lower:Q", title="still active", axis=alt.Axis(format=".0%", tickCount=5)), y2="upper:Q"
+    )
+    line = base.mark_line(color="#4a6f8f", strokeWidth=1.8, interpolate="step-after").encode(
+        y=alt.Y("survival:Q", scale=alt.Scale(domain=[0, 1]))
+    )
+    return drawn(alt.layer(band, line).properties(width=620, height=220))
+
+
 def data(rows: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - as below
     """Rows as the data of a chart."""
     return alt.Data(values=rows)  # type: ignore[no-untyped-call]
