@@ -100,7 +100,8 @@ def _ascii(text: pl.Expr) -> pl.Expr:
 
 def _mentions(texts: pl.DataFrame) -> pl.DataFrame:
     """Every mention that counts, with its meaning: `PLACES`; `place` is null for a bare province."""
-    pinned = pl.col("text").str.replace_all("📍", " pin ")
+    # a red light before a town: not there today
+    pinned = pl.col("text").str.replace_all("📍", " pin ").str.replace_all("[🔴🚫⛔]", " niet ")
     frame = _readings(texts).with_columns(marked=gazetteer.marked(pinned)).with_row_index("row")
     frame = frame.with_columns(
         folded=gazetteer.spaced(pl.col("marked")).str.to_lowercase(), plain=_ascii(pl.col("marked")).cast(pl.Binary)
