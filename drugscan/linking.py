@@ -27,8 +27,9 @@ def evidence(given: pl.DataFrame) -> pl.DataFrame:
     The first that holds: `quoted` = only ever named as somebody else's; `bot` = ends in bot; `collector` = the
     account gives more than `HUB_ACCOUNTS` handles and none in half of its ads (a channel that posts others' ads);
     `passing` = in less than `LEAST_SHARE` of its ads; `beside` = never alone and less than half as often as
-    another handle; `copy` = once only, in a text that another account posts more often; `hub` = what is left is given by more than `HUB_ACCOUNTS` accounts; else `own`. Adds `accounts`
-    (how many give it and are not passing) and `handle_id`, a name that tells nothing of the handle.
+    another handle; `copy` = once only, in a text that another account posts more often; `hub` = what is left is
+    given by more than `HUB_ACCOUNTS` accounts; else `own`. Adds `accounts` (how many give it and are not passing) and
+    `handle_id`, a name that tells nothing of the handle.
     """
     top = pl.col("messages").max().over("account")
     collects = (pl.len().over("account") > HUB_ACCOUNTS) & (top * 2 < pl.col("contact_messages"))
