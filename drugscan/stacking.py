@@ -16,7 +16,7 @@ from drugscan.evaluation import read_sample
 from drugscan.models.cascade import CascadeConfig
 from drugscan.models.encoder import OUTPUTS
 
-MISSED: Final = 0.001
+MISSED: Final = 0.01
 """Share of the ads that the gate may cost: it is set so that the linear pair loses no more out of fold."""
 _Floats = npt.NDArray[np.float64]
 
