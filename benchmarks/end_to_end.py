@@ -66,7 +66,8 @@ def watched(command: list[str], log: Path) -> dict[str, Any]:
 def ours(exports: Path, folder: Path) -> dict[str, Any]:
     """One whole `drugscan scan` with seconds per stage, as it says them itself."""
     corpus = folder / f"corpus-{time.monotonic_ns()}"
-    command = [*DRUGSCAN, "scan", str(exports), "--corpus", str(corpus), "--json"]
+    # the kind of model that the peer uses, too
+    command = [*DRUGSCAN, "scan", str(exports), "--corpus", str(corpus), "--model", "fast", "--json"]
     run = watched(command, folder / "log")
     result = json.loads(run["out"].splitlines()[-1])
     stages = {}
