@@ -41,7 +41,7 @@ lock:  ## resolve the dependencies again into requirements.lock (one command: th
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet -U pip
-	.venv-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[train,bench,test]'
+	.venv-lock/bin/python -m pip install --quiet torch==2.13.0 -e '.[train,bench,cluster,test]'
 	.venv-lock/bin/python -m pip freeze --all --exclude-editable | grep -v "^pip==" | sed -E 's/^torch==([0-9.]+).*/torch==\1/' > requirements.lock
 	rm -rf .venv-lock
 
