@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from drugscan import completeness, gazetteer, lifetimes, price_statistics, sellers, substances, timeline, totals
+from drugscan import completeness, gazetteer, hours, lifetimes, price_statistics, sellers, substances, timeline, totals
 from drugscan.contacts import cover, mask_expression
 from drugscan.listings import Bucket
 from drugscan.schema import LABELS
@@ -221,6 +221,7 @@ STATISTICS: Final = {
     "labels": Statistic(_labels, _merge_labels),
     "combinations": Statistic(_combinations, _merge_combinations),
     "timeline": Statistic(timeline.partial, timeline.merge),
+    "hours": Statistic(hours.partial, hours.merge),
     "drugs": Statistic(substances.partial, substances.merge),
     "prices": Statistic(price_statistics.partial, price_statistics.merge_prices),
     "prices_by_region": Statistic(price_statistics.partial, price_statistics.merge_by_region),

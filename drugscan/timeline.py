@@ -18,7 +18,7 @@ CHATS: Final = 200
 _PERIOD: Final = pl.Enum(list(PERIODS))
 _CELL: Final = ("dimension", "value")
 _SEPARATOR: Final = "\t"
-"""Between dimension and value: a cell is one name while it is counted, since two keys take twice as long."""
+"""Between dimension and value. A cell is one name while it is counted: two keys take half as long again."""
 
 
 def partial(bucket: Bucket) -> pl.LazyFrame:
@@ -85,7 +85,12 @@ def merge(parts: pl.LazyFrame) -> pl.LazyFrame:
     rows = pl.concat([counted.filter(pl.col("dimension") != "chat"), shown])
     columns = ("period", "start", *_CELL, "messages", "texts", "sellers")
     chats = _in_words(parts.filter(pl.col("period").is_null()).select("cell", "begin", "end"))
-    return _judged(rows, chats).select(*columns, "complete").sort("period", *_CELL, "start")
+    return (
+        _judged(rows, chats)
+        .select(*columns, "complete")
+        .sort("period", *_CELL, "start")
+        .with_columns(pl.col("period").cast(pl.String))
+    )
 
 
 def _in_words(parts: pl.LazyFrame) -> pl.LazyFrame:

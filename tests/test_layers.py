@@ -40,6 +40,7 @@ LAYERS = {
         "price_statistics",
         "totals",
         "timeline",
+        "hours",
         "completeness",
         "statistics",
         "compact",

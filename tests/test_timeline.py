@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pytest
 
-from drugscan import timeline, totals
+from drugscan import hours, timeline, totals
 from drugscan.listings import Bucket
 from drugscan.schema import LABELS
 from drugscan.statistics import Statistic
@@ -69,6 +69,7 @@ def table(statistic: Statistic, posts: list[Post], buckets: int = 1) -> pl.DataF
 
 TIMELINE = Statistic(timeline.partial, timeline.merge)
 TOTALS_BY = Statistic(totals.partial, totals.merge)
+HOURS = Statistic(hours.partial, hours.merge)
 WEED, COKE = ("softdrugs",), ("harddrugs", "pickup")
 OTHER = ("group", 7)
 POSTS = [
@@ -188,10 +189,26 @@ def test_totals_by_hand() -> None:
     assert without.drop("by", "value").unique().rows() == [(1, 1, 0, 0, 0, 0.0, 0.0)]
 
 
-@pytest.mark.parametrize("statistic", [TIMELINE, TOTALS_BY])
+def test_hours_by_hand() -> None:
+    """Monday at midnight: the first of January (a text, a seller) and the eighth (another text, of nobody)."""
+    found = table(HOURS, POSTS)
+    assert found.select("weekday", "hour").rows() == [(day, hour) for day in range(1, 8) for hour in range(24)]
+    assert {row[:2]: row[2:] for row in found.rows() if row[2]} == {
+        (1, 0): (2, 2, 1),
+        (1, 9): (1, 1, 1),
+        (7, 23): (2, 2, 1),
+    }
+
+
+@pytest.mark.parametrize("statistic", [TIMELINE, TOTALS_BY, HOURS])
 def test_buckets_change_nothing(statistic: Statistic) -> None:
     assert table(statistic, POSTS, 3).equals(table(statistic, POSTS))
-    assert table(statistic, []).is_empty()
+    assert table(statistic, []).select("messages").sum().item() == 0
+
+
+def test_without_messages_there_are_no_periods() -> None:
+    assert table(TIMELINE, []).is_empty()
+    assert table(TOTALS_BY, []).is_empty()
 
 
 def test_the_demo_by_period_is_exact(small_demo: conftest.Demo, scanned: str) -> None:
