@@ -21,11 +21,11 @@ _WHOLE: Final = (pl.lit("all").alias("peer_kind"), pl.lit(0, pl.Int64).alias("ch
 def partial(bucket: Bucket) -> pl.LazyFrame:
     """A row per chat: counts, first and last time, and of each message its id and day (two lists)."""
     return bucket.messages.group_by(pl.col("peer_kind").cast(pl.String), "chat_id").agg(
-        pl.len().cast(pl.Int64).alias("messages"),
+        pl.len().cast(pl.Int64).alias("messages_scanned"),
         pl.col("message_id").null_count().cast(pl.Int64).alias("without_id"),
         pl.col("edited_at").count().cast(pl.Int64).alias("edited"),
-        pl.col("local_time").min().alias("first_seen"),
-        pl.col("local_time").max().alias("last_seen"),
+        pl.col("local_time").min().alias("watched_from"),
+        pl.col("local_time").max().alias("watched_until"),
         pl.col("message_id").alias("id"),
         pl.col("local_time").dt.date().alias("day"),
     )
@@ -38,7 +38,7 @@ def merge(parts: pl.LazyFrame) -> pl.LazyFrame:
         _counts(parts)
         .join(_silences(messages), on=_CHAT, how="left")
         .join(_ids(messages), on=_CHAT, how="left")
-        .sort(pl.col("peer_kind") != "all", -pl.col("messages"), *_CHAT)
+        .sort(pl.col("peer_kind") != "all", -pl.col("messages_scanned"), *_CHAT)
         .with_columns(pl.when(pl.col("peer_kind") != "all").then("chat_id").alias("chat_id"))
     )
 
@@ -51,11 +51,11 @@ def _with_whole(rows: pl.LazyFrame) -> pl.LazyFrame:
 def _counts(parts: pl.LazyFrame) -> pl.LazyFrame:
     counts = _with_whole(parts.drop("id", "day")).group_by(_CHAT)
     return counts.agg(
-        pl.col("messages").sum(),
-        pl.col("first_seen").min(),
-        pl.col("last_seen").max(),
-        (pl.col("without_id").sum() / pl.col("messages").sum()).alias("without_id_share"),
-        (pl.col("edited").sum() / pl.col("messages").sum()).alias("edited_share"),
+        pl.col("messages_scanned").sum(),
+        pl.col("watched_from").min(),
+        pl.col("watched_until").max(),
+        (pl.col("without_id").sum() / pl.col("messages_scanned").sum()).alias("without_id_share"),
+        (pl.col("edited").sum() / pl.col("messages_scanned").sum()).alias("edited_share"),
     )
 
 

@@ -51,7 +51,7 @@ def test_silences_by_hand() -> None:
 
 def test_shares_by_hand() -> None:
     found = table(COMPLETENESS, POSTS)
-    columns = ["messages", "first_seen", "last_seen", "without_id_share", "edited_share"]
+    columns = ["messages_scanned", "watched_from", "watched_until", "without_id_share", "edited_share"]
     assert chats(found, columns) == {
         ("all", None): (8, datetime(2024, 1, 1, 8), datetime(2024, 1, 7, 9), 1 / 8, 2 / 8),
         ("channel", 1): (5, datetime(2024, 1, 1, 8), datetime(2024, 1, 7, 9), 0.0, 1 / 5),
@@ -80,7 +80,7 @@ def test_no_messages_no_chats() -> None:
 
 def test_the_ids_of_the_demo(small_demo: conftest.Demo, scanned: str) -> None:
     """Counted again in plain Python, id by id."""
-    found = chats(conftest.tables(scanned, small_demo.oracle()).tables["completeness"], ["messages", *GAPS[:7]])
+    found = chats(conftest.tables(scanned, small_demo.oracle()).tables["completeness"], ["messages_scanned", *GAPS[:7]])
     ids: dict[tuple[str, int], list[int]] = {}
     for kind, chat, number in small_demo.messages.select("peer_kind", "chat_id", "message_id").rows():
         ids.setdefault((kind, chat), []).append(number)
