@@ -26,6 +26,7 @@ _COLUMNS: Final = (
     "sender_id",
     "sender_kind",
     "sent_at",
+    "edited_at",
     "is_forward",
     "text_id",
     "links",
@@ -217,7 +218,7 @@ def _listings(messages: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
     A forward is a copy, not the forwarder's own ad; an anonymous admin is nobody.
     """
     own = ~pl.col("is_forward") & (pl.col("sender_kind").cast(pl.String) != "anonymous")
-    ads = messages.lazy().filter("is_ad").drop("is_ad", "state")
+    ads = messages.lazy().filter("is_ad").drop("is_ad", "state", "edited_at")
     ads = ads.with_columns(
         seller=pl.when(own).then(pl.col("sender_id").cast(pl.String)),
         seller_kind=pl.when(own & pl.col("sender_id").is_not_null()).then(pl.col("sender_kind").cast(pl.String)),

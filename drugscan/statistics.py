@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from drugscan import gazetteer, lifetimes, price_statistics, sellers, substances
+from drugscan import completeness, gazetteer, hours, lifetimes, price_statistics, sellers, substances, timeline, totals
 from drugscan.contacts import cover, mask_expression
 from drugscan.listings import Bucket
 from drugscan.schema import LABELS
@@ -29,7 +29,6 @@ _COUNTS: Final = (
 )
 _SELLERS: Final = pl.col("seller").drop_nulls().unique().alias("sellers")
 _SPAN: Final = (pl.col("local_time").min().alias("first_seen"), pl.col("local_time").max().alias("last_seen"))
-_LABEL_SUMS: Final = tuple(pl.col(label).sum().cast(pl.Int64) for label in LABELS)
 
 
 def _sum(*names: str) -> list[pl.Expr]:
@@ -59,10 +58,9 @@ def _totals(bucket: Bucket) -> pl.LazyFrame:
 
 def _merge_totals(parts: pl.LazyFrame) -> pl.LazyFrame:
     counts = _sum("messages_scanned", "texts_scanned", "messages", "texts", "national_messages", "placed_messages")
-    ratio = pl.col("messages") / pl.col("messages_scanned")
     return (
         parts.select(*counts, *_distinct("sellers", "chats"), *_MERGED_SPAN)
-        .with_columns(share=ratio.fill_nan(0.0), copies_per_text=(pl.col("messages") / pl.col("texts")).fill_nan(0.0))
+        .with_columns(*totals.ratios())
         .select(
             "messages_scanned",
             "texts_scanned",
@@ -85,7 +83,9 @@ _CHAT_ID: Final = ("peer_kind", "chat_id")
 
 def _chats(bucket: Bucket) -> pl.LazyFrame:
     scanned = bucket.messages.group_by(pl.col("peer_kind").cast(pl.String), "chat_id").agg(
-        pl.col("chat_title").cast(pl.String).drop_nulls().sort().last(), messages_scanned=pl.len().cast(pl.Int64)
+        pl.col("chat_title").cast(pl.String).drop_nulls().sort().last(),
+        messages_scanned=pl.len().cast(pl.Int64),
+        texts_scanned=pl.col("text_id").drop_nulls().n_unique().cast(pl.Int64),
     )
     ads = bucket.listings.group_by(_CHAT_ID).agg(*_COUNTS, _SELLERS, *_SPAN)
     return scanned.join(ads, on=_CHAT_ID, how="left")
@@ -96,10 +96,11 @@ def _merge_chats(parts: pl.LazyFrame) -> pl.LazyFrame:
         parts.group_by(_CHAT_ID)
         .agg(
             pl.col("chat_title").drop_nulls().sort().last(),
-            *_sum("messages_scanned", "messages", "texts"),
+            *_sum("messages_scanned", "texts_scanned", "messages", "texts"),
             *_distinct("sellers"),
             *_MERGED_SPAN,
         )
+        .with_columns(*totals.ratios())
         .sort("messages", "chat_id", descending=[True, False])
     )
 
@@ -170,31 +171,6 @@ def _merge_combinations(parts: pl.LazyFrame) -> pl.LazyFrame:
     return parts.group_by("labels").agg(_sum("messages", "texts")).sort("messages", "labels", descending=[True, False])
 
 
-def _months(bucket: Bucket) -> pl.LazyFrame:
-    month = pl.col("local_time").dt.date().dt.truncate("1mo").alias("month")
-    edges = bucket.messages.select(pl.col("local_time").min().alias("begin"), pl.col("local_time").max().alias("end"))
-    counted = bucket.listings.group_by(month).agg(*_COUNTS, _SELLERS, *_LABEL_SUMS)
-    # the edges in a row of their own, without a month: a bucket without ads has edges too
-    return pl.concat([counted, edges], how="diagonal")
-
-
-def _merge_months(parts: pl.LazyFrame) -> pl.LazyFrame:
-    """Months with a message on or before their first day's end and after their last day's begin are complete."""
-    edges = parts.select(pl.col("begin").min(), pl.col("end").max())
-    months = parts.filter(pl.col("month").is_not_null())
-    counted = months.group_by("month").agg(*_sum("messages", "texts"), *_distinct("sellers"), *_sum(*LABELS))
-    month = pl.col("month").cast(pl.Datetime("us"))
-    whole = (pl.col("begin") < month.dt.offset_by("1d")) & (
-        pl.col("end") >= month.dt.offset_by("1mo").dt.offset_by("-1d")
-    )
-    return (
-        counted.join(edges, how="cross")
-        .with_columns(complete=whole)
-        .select("month", "complete", "messages", "texts", "sellers", *LABELS)
-        .sort("month")
-    )
-
-
 def _texts(bucket: Bucket) -> pl.LazyFrame:
     found = bucket.places.group_by("text_id").agg(pl.col("place").unique().sort().str.join(", ").alias("places"))
     counted = bucket.listings.group_by("text_id").agg(
@@ -231,7 +207,9 @@ def _merge_texts(parts: pl.LazyFrame) -> pl.LazyFrame:
 
 STATISTICS: Final = {
     "totals": Statistic(_totals, _merge_totals),
+    "totals_by": Statistic(totals.partial, totals.merge),
     "chats": Statistic(_chats, _merge_chats),
+    "completeness": Statistic(completeness.partial, completeness.merge),
     "sellers": Statistic(sellers.partial, sellers.merge_sellers),
     "linked_sellers": Statistic(sellers.partial, sellers.merge_linked_sellers),
     "seller_links": Statistic(sellers.partial, sellers.merge_links),
@@ -242,7 +220,8 @@ STATISTICS: Final = {
     "places": Statistic(_places, _merge_places),
     "labels": Statistic(_labels, _merge_labels),
     "combinations": Statistic(_combinations, _merge_combinations),
-    "months": Statistic(_months, _merge_months),
+    "timeline": Statistic(timeline.partial, timeline.merge),
+    "hours": Statistic(hours.partial, hours.merge),
     "drugs": Statistic(substances.partial, substances.merge),
     "prices": Statistic(price_statistics.partial, price_statistics.merge_prices),
     "prices_by_region": Statistic(price_statistics.partial, price_statistics.merge_by_region),

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from drugscan import corpus, demo, inputs, listings, models, stages, storage
+from drugscan.columns import pseudonym
 from drugscan.ingest import Destination
 from drugscan.progress import Silent
 from drugscan.settings import Settings
@@ -67,6 +68,16 @@ def tables(url: str, model: FakeModel | None = None, **chosen: object) -> stages
     return stages.run_stats(url, model.model_id, selection, storage.join(url, "tables", "test"), Silent())  # type: ignore[union-attr]
 
 
+def own_ads(demo: Demo) -> pl.DataFrame:
+    """Ads of the truth with their seller's pseudonym (null for forwards and anonymous admins), on local time."""
+    ads = demo.messages.join(demo.texts.filter("drugsad").drop("text"), on="text_id")
+    own = ~pl.col("is_forward") & (pl.col("sender_kind") != "anonymous")
+    names = {sender: pseudonym(sender, KEY) for sender in ads["sender"].unique()}
+    seller = pl.when(own).then(pl.col("sender").replace_strict(names))
+    local = pl.col("sent_at").dt.convert_time_zone("Europe/Amsterdam").dt.replace_time_zone(None)
+    return ads.with_columns(seller=seller, local=local)
+
+
 def messages(url: str) -> pl.DataFrame:
     """All rows of all message files of a corpus."""
     found = corpus.snapshot(url)
@@ -75,6 +86,15 @@ def messages(url: str) -> pl.DataFrame:
 
 def equal(one: stages.Tables, other: stages.Tables) -> bool:
     return one.ledger == other.ledger and all(one.tables[name].equals(other.tables[name]) for name in one.tables)
+
+
+@pytest.fixture
+def scanned(tmp_path: Path, small_demo: Demo, one_model: list[FakeModel]) -> str:
+    one_model.append(small_demo.oracle())
+    url = str(tmp_path / "corpus")
+    assert ingest([small_demo.exports], url).failures == []
+    assert score(url).failures == []
+    return url
 
 
 @pytest.fixture(autouse=True)

@@ -91,10 +91,12 @@ def _pictures(tables: Mapping[str, pl.DataFrame]) -> dict[str, str]:
     """The charts as data URLs: an image cannot run anything, and needs no style of its own."""
     drawn = {
         "map": charts.province_map(tables["provinces"], tables["places"]),
-        "timeline": charts.timeline(tables["months"]),
         "labels": charts.label_bars(tables["labels"]),
     }
-    if "lifetimes" in tables:  # results of an earlier version have none
+    # results of an earlier version do not have all tables
+    if "timeline" in tables:
+        drawn["timeline"] = charts.timeline(tables["timeline"])
+    if "lifetimes" in tables:
         drawn["survival"] = charts.survival(tables["lifetimes"])
     return {name: data_url(svg) for name, svg in drawn.items()}
 

@@ -48,11 +48,12 @@ def province_map(provinces: pl.DataFrame, places: pl.DataFrame) -> str:
     return drawn(chart.project("mercator").properties(width=430, height=500))
 
 
-def timeline(months: pl.DataFrame) -> str:
+def timeline(table: pl.DataFrame) -> str:
     """Ads per month, and how many of them name each kind of drug; incomplete months are pale. An SVG."""
-    rows = months.with_columns(pl.col("month").cast(pl.String))
+    months = table.filter(period="month").with_columns(month=pl.col("start").cast(pl.String))
+    every = months.filter(dimension="all").select("month", "messages", "complete")
     total = (
-        alt.Chart(data(rows.select("month", "messages", "complete").to_dicts()))
+        alt.Chart(data(every.to_dicts()))
         .mark_bar(color="#c9d3dc")
         .encode(
             x=alt.X("month:T", title=None, axis=alt.Axis(format="%Y", tickCount="year", grid=False)),
@@ -60,7 +61,9 @@ def timeline(months: pl.DataFrame) -> str:
             opacity=alt.condition("datum.complete", alt.value(1.0), alt.value(0.4)),
         )
     )
-    kinds = rows.filter("complete").unpivot(list(_KINDS), index="month", variable_name="kind", value_name="ads")
+    named = months.filter(dimension="label").select("month", kind="value", ads="messages")
+    cells = every.filter("complete").select("month").join(pl.DataFrame({"kind": list(_KINDS)}), how="cross")
+    kinds = cells.join(named, on=["month", "kind"], how="left").with_columns(pl.col("ads").fill_null(0))
     lines = (
         alt.Chart(data(kinds.to_dicts()))
         .mark_line(strokeWidth=1.6)
