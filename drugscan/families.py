@@ -48,9 +48,9 @@ def _with_family(parts: pl.LazyFrame) -> pl.DataFrame:
 
 def merge_texts(parts: pl.LazyFrame) -> pl.LazyFrame:
     """Table `texts`: a row per distinct ad text."""
-    counts = (pl.col(name).list.len().cast(pl.Int64) for name in ("chats", "sellers"))
-    columns = ("text_id", "text", "score", _LABELS, "places", "messages", *counts, *_SPAN, "family")
-    return _with_family(parts).lazy().select(*columns)
+    counts = [pl.col(name).list.len().cast(pl.Int64) for name in ("chats", "sellers")]
+    texts = _with_family(parts).lazy()
+    return texts.select("text_id", "text", "score", _LABELS, "places", "messages", *counts, *_SPAN, "family")
 
 
 def merge_families(parts: pl.LazyFrame) -> pl.LazyFrame:

@@ -82,7 +82,7 @@ def _first_linked(links: Rows, rows: int) -> Rows:
     graph = coo_array((np.ones(links.shape[1], np.int8), (links[0], links[1])), shape=(rows, rows))
     _, part = connected_components(graph, directed=False)
     _, first = np.unique(part, return_index=True)
-    return first[part]
+    return np.asarray(first[part], np.int64)
 
 
 def _near_copies(signed: Signatures) -> Rows:
