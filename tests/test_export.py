@@ -65,13 +65,17 @@ def test_every_table_is_in_the_database_as_it_was(published: str, database: sqli
         rows = found.fetchall()
         assert len(rows) == expected.height, name
         for column, values in zip(expected.columns, zip(*rows, strict=True), strict=False):
-            wanted = expected[column].to_list()
             if expected[column].dtype.is_temporal():
-                assert list(values) == [None if value is None else str(value)[:19] for value in wanted], (name, column)
+                assert list(values) == [None if value is None else str(value)[:19] for value in expected[column]], (
+                    name,
+                    column,
+                )
             elif expected[column].dtype.is_float():
-                assert list(values) == pytest.approx(wanted, rel=1e-6), (name, column)
+                found_values = pl.Series(values, dtype=pl.Float64)
+                assert found_values.is_null().equals(expected[column].is_null()), (name, column)
+                assert found_values.drop_nulls().to_list() == pytest.approx(expected[column].drop_nulls(), rel=1e-6)
             else:
-                assert list(values) == wanted, (name, column)
+                assert list(values) == expected[column].to_list(), (name, column)
 
 
 def test_listings_are_all_there_and_every_reference_leads_somewhere(
