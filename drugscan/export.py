@@ -27,6 +27,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "labels": ("label",),
     "combinations": ("labels",),
     "months": ("month",),
+    "places": ("place", "province", "latitude", "longitude"),
+    "drugs": ("drug",),
     "prices": ("drug", "unit"),
     "prices_by_region": ("drug", "unit", "province"),
     "prices_by_month": ("drug", "unit", "month"),
@@ -44,6 +46,7 @@ FOREIGN_KEYS: Final = {
         "FOREIGN KEY (account) REFERENCES sellers (seller)",
         "FOREIGN KEY (linked_seller) REFERENCES linked_sellers (linked_seller)",
     ),
+    **dict.fromkeys(("prices", "prices_by_region", "prices_by_month"), ("FOREIGN KEY (drug) REFERENCES drugs (drug)",)),
     "listings": (
         "FOREIGN KEY (peer_kind, chat_id) REFERENCES chats (peer_kind, chat_id)",
         "FOREIGN KEY (seller) REFERENCES sellers (seller)",
@@ -65,11 +68,12 @@ CREATE VIEW ads AS
     JOIN texts USING (text_id)
     JOIN chats USING (peer_kind, chat_id)
     LEFT JOIN sellers ON sellers.seller = listings.seller;
-CREATE VIRTUAL TABLE texts_fts USING fts5 (text, content = texts, tokenize = 'unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE texts_fts USING fts5 (text, content="texts", tokenize = 'unicode61 remove_diacritics 2');
 INSERT INTO texts_fts (texts_fts) VALUES ('rebuild');
 ANALYZE;
 """
-"""Indexes are made when all rows are in: that is faster than keeping them in order on the way."""
+"""Indexes are made when all rows are in: that is faster than keeping them in order on the way. Datasette finds the
+full-text index of a table by `content="texts"`, written like this."""
 _LISTING: Final = {
     "listing_id": pl.Int64,
     "sent_at": pl.String,
@@ -166,9 +170,8 @@ def _flat(facts: Mapping[str, object]) -> Iterator[tuple[str, str | None]]:
     for key, value in facts.items():
         inner = value.items() if isinstance(value, dict) else [("", value)]
         for name, each in inner:
-            is_plain = each is None or isinstance(each, str | int | float)
-            text = str(each) if is_plain else msgspec.json.encode(each).decode()
-            yield f"{key}.{name}".rstrip("."), None if each is None else text
+            text = each if isinstance(each, str) or each is None else msgspec.json.encode(each).decode()
+            yield f"{key}.{name}".rstrip("."), text
 
 
 def _timezone(facts: Mapping[str, object]) -> str:

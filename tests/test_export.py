@@ -108,6 +108,7 @@ def test_texts_can_be_searched(published: str, database: sqlite3.Connection) -> 
     query = "SELECT count(*) FROM texts JOIN texts_fts ON texts.rowid = texts_fts.rowid WHERE texts_fts MATCH ?"
     assert expected > 0
     assert one(database, query, "xtc") == expected
+    assert 'content="texts"' in str(one(database, "SELECT sql FROM sqlite_master WHERE name = 'texts_fts'"))
 
 
 def test_keys_and_indexes_are_used(database: sqlite3.Connection) -> None:
@@ -132,7 +133,7 @@ def test_provenance_is_that_of_the_run(published: str, database: sqlite3.Connect
     assert facts["model"] == "oracle"
     assert facts["corpus.timezone"] == "Europe/Amsterdam"
     assert int(facts["ledger.listings"]) == all_listings(published).height
-    assert facts["keep_identities"] == "False"
+    assert facts["keep_identities"] == "false"
 
 
 # --- the command ----------------------------------------------------------------------------------------------
