@@ -111,6 +111,13 @@ def test_texts_can_be_searched(published: str, database: sqlite3.Connection) -> 
     assert 'content="texts"' in str(one(database, "SELECT sql FROM sqlite_master WHERE name = 'texts_fts'"))
 
 
+def test_the_queries_of_the_docs_find_something(database: sqlite3.Connection) -> None:
+    queries = re.findall(r"```sql\n(.*?)```", (conftest.REPOSITORY / "docs" / "export.md").read_text(), re.DOTALL)
+    assert len(queries) == 3
+    for query in queries:
+        assert database.execute(query).fetchall() != [], query
+
+
 def test_keys_and_indexes_are_used(database: sqlite3.Connection) -> None:
     for name, key in export.KEYS.items():
         columns = database.execute(f'PRAGMA table_info("{name}")').fetchall()

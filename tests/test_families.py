@@ -1,5 +1,6 @@
 """Families: changed copies of an ad are found, other ads are not, whatever the order and the number of buckets."""
 
+import dataclasses
 import random
 import re
 from collections import Counter
@@ -208,6 +209,17 @@ def test_the_row_of_a_family() -> None:
     texts = families.merge_texts(families.partial(whole)).collect()
     assert dict(texts.select("text", "family").rows()) == {CHEAP: name, DEAR: name, OTHER: text_id(OTHER).hex()}
     assert texts.select("messages", "chats", "sellers").row(0) == (3, 2, 1)
+
+
+def test_a_corpus_without_ads_has_no_families() -> None:
+    whole = bucket(ADS)
+    none = dataclasses.replace(whole, listings=whole.listings.filter(False), texts=whole.texts.filter(False))
+    part = families.partial(none)
+    assert (
+        families.merge_families(part).collect().columns
+        == families.merge_families(families.partial(whole)).collect().columns
+    )
+    assert families.merge_families(part).collect().height == families.merge_texts(part).collect().height == 0
 
 
 def test_example_texts_are_covered() -> None:
