@@ -19,7 +19,11 @@ from drugscan.stages import Tables
 from drugscan.statistics import masked
 
 _PACKAGES: Final = ("ray", "torch", "transformers", "polars", "pyarrow", "numpy", "scipy")
-_FORMULA: Final = r"^([=+\-@\t\r])"
+_SIGN: Final = r"[=+\-@\u{ff1d}\u{ff0b}\u{ff0d}\u{ff20}\u{fe66}\u{fe62}\u{fe63}\u{fe6b}]"
+_UNSEEN: Final = r"[\s\p{Z}\p{C}\"']*"
+_FORMULA: Final = rf"^({_UNSEEN}{_SIGN}|[\t\r\n])"
+_FORMULA_INSIDE: Final = rf"([;\t\r\n]{_UNSEEN})({_SIGN})"
+"""A spreadsheet that separates cells by semicolons (the Dutch ones do) begins new cells and rows inside a cell."""
 
 
 def new_run() -> str:
@@ -92,8 +96,12 @@ def read_run(manifest: Manifest) -> tuple[dict[str, pl.DataFrame], dict[str, obj
 
 
 def as_csv(table: pl.DataFrame) -> bytes:
-    """CSV that a spreadsheet cannot take for formulas: a cell that begins like one gets a quote before it."""
-    guarded = table.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'${1}"))
+    """CSV that a spreadsheet cannot take for formulas: what begins like one gets a quote before it.
+
+    That holds for a cell, and for what becomes a cell where the separator is a semicolon or tab; signs of full width
+    and signs behind blanks, quotes or what cannot be seen count, too.
+    """
+    cells = pl.col(pl.String).str.replace_all(_FORMULA_INSIDE, "${1}'${2}").str.replace(_FORMULA, "'${1}")
     sink = io.BytesIO()
-    guarded.write_csv(sink, datetime_format="%Y-%m-%d %H:%M:%S")
+    table.with_columns(cells).write_csv(sink, datetime_format="%Y-%m-%d %H:%M:%S")
     return sink.getvalue()

@@ -9,7 +9,18 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from drugscan import completeness, gazetteer, hours, lifetimes, price_statistics, sellers, substances, timeline, totals
+from drugscan import (
+    completeness,
+    families,
+    gazetteer,
+    hours,
+    lifetimes,
+    price_statistics,
+    sellers,
+    substances,
+    timeline,
+    totals,
+)
 from drugscan.contacts import cover, mask_expression
 from drugscan.listings import Bucket
 from drugscan.schema import LABELS
@@ -171,40 +182,6 @@ def _merge_combinations(parts: pl.LazyFrame) -> pl.LazyFrame:
     return parts.group_by("labels").agg(_sum("messages", "texts")).sort("messages", "labels", descending=[True, False])
 
 
-def _texts(bucket: Bucket) -> pl.LazyFrame:
-    found = bucket.places.group_by("text_id").agg(pl.col("place").unique().sort().str.join(", ").alias("places"))
-    counted = bucket.listings.group_by("text_id").agg(
-        pl.len().cast(pl.Int64).alias("messages"),
-        _CHAT.n_unique().cast(pl.Int64).alias("chats"),
-        pl.col("seller").drop_nulls().n_unique().cast(pl.Int64).alias("sellers"),
-        *_SPAN,
-    )
-    names = [pl.when(pl.col(label)).then(pl.lit(label)) for label in LABELS]
-    labels = pl.concat_str(names, separator=", ", ignore_nulls=True).alias("labels")
-    return (
-        bucket.texts.select("text_id", "text", "score", labels)
-        .join(found, on="text_id", how="left")
-        .join(counted, on="text_id")
-        .with_columns(pl.col("places").fill_null(""), pl.col("text_id").bin.encode("hex"))
-    )
-
-
-def _merge_texts(parts: pl.LazyFrame) -> pl.LazyFrame:
-    columns = (
-        "text_id",
-        "text",
-        "score",
-        "labels",
-        "places",
-        "messages",
-        "chats",
-        "sellers",
-        "first_seen",
-        "last_seen",
-    )
-    return parts.select(columns).sort("messages", "text_id", descending=[True, False])
-
-
 STATISTICS: Final = {
     "totals": Statistic(_totals, _merge_totals),
     "totals_by": Statistic(totals.partial, totals.merge),
@@ -226,7 +203,8 @@ STATISTICS: Final = {
     "prices": Statistic(price_statistics.partial, price_statistics.merge_prices),
     "prices_by_region": Statistic(price_statistics.partial, price_statistics.merge_by_region),
     "prices_by_month": Statistic(price_statistics.partial, price_statistics.merge_by_month),
-    "texts": Statistic(_texts, _merge_texts),
+    "texts": Statistic(families.partial, families.merge_texts),
+    "families": Statistic(families.partial, families.merge_families),
 }
 """Every table, in the order of the report; documented in docs/tables.md."""
 
@@ -247,7 +225,8 @@ def merged(parts: dict[str, list[pl.DataFrame]]) -> dict[str, pl.DataFrame]:
 def masked(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """The tables with handles and phone numbers in texts and chat titles covered."""
     covered = dict(tables)
-    covered["texts"] = tables["texts"].with_columns(cover(tables["texts"]["text"]))
+    for name in ("texts", "families"):
+        covered[name] = tables[name].with_columns(cover(tables[name]["text"]))
     covered["chats"] = tables["chats"].with_columns(mask_expression("chat_title"))
     covered["seller_links"] = sellers.without_handles(tables["seller_links"])
     return covered

@@ -19,6 +19,7 @@ LAYERS = {
         "contacts",
         "handles",
         "phones",
+        "near_copies",
         "drug_names",
         "prices",
         "batching",
@@ -37,6 +38,7 @@ LAYERS = {
         "sellers",
         "lifetimes",
         "substances",
+        "families",
         "price_statistics",
         "totals",
         "timeline",
@@ -62,11 +64,11 @@ LAYERS = {
         "merged_training",
         "stacking",
     },
-    3: {"stages", "cluster", "report", "publish", "progress", "show"},
-    4: {"cli", "options", "steps", "model_commands"},
+    3: {"stages", "cluster", "report", "publish", "progress", "show", "export", "export_gexf"},
+    4: {"cli", "options", "steps", "model_commands", "export_commands"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
-ALONE = {"ray": {"cluster"}, "click": {"cli", "options", "steps", "model_commands"}}
+ALONE = {"ray": {"cluster"}, "click": {"cli", "options", "steps", "model_commands", "export_commands"}}
 NEVER_AT_IMPORT = {"torch", "transformers", "sklearn"}
 ON_TORCH = {
     "drugscan.models.device",
