@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import io
+import json
 import secrets
 import sys
 from collections.abc import Mapping
@@ -55,7 +56,16 @@ def provenance(snapshot: corpus.Snapshot, model_id: str, selection: Selection) -
         "selection": {key: str(value) if value is not None else None for key, value in asdict(selection).items()},
         "corpus": msgspec.to_builtins(info),
         "inputs": inputs,
+        "counted": _counted(snapshot, model_id, selection),
     }
+
+
+def _counted(snapshot: corpus.Snapshot, model_id: str, selection: Selection) -> dict[str, object]:
+    """What an audit of these results must know: model, selection (as JSON), and a digest of them and the messages."""
+    wanted = msgspec.to_builtins(selection)
+    ranges = sorted(counts.digest for counts in snapshot.ranges())
+    digest = storage.digest(model_id, json.dumps(wanted, sort_keys=True), *ranges)
+    return {"model": model_id, "selection": wanted, "digest": digest}
 
 
 def publish(url: str, run: str, results: Tables, facts: Mapping[str, object], keep_identities: bool) -> Manifest:

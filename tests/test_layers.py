@@ -57,6 +57,7 @@ LAYERS = {
         "encoder_training",
         "merged_training",
         "stacking",
+        "audit",
     },
     3: {"stages", "cluster", "report", "publish", "progress", "show"},
     4: {"cli", "options", "steps", "model_commands"},
