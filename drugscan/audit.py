@@ -60,9 +60,9 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     drawn: int
     """Texts in the sample."""
     labelled: int
-    """Of these, with a label that counts."""
+    """Of these, labelled by somebody."""
     disputed: int
-    """Texts on which people disagree without a majority; left out."""
+    """Labelled texts on which people are even, ad or no ad: each counts half."""
     labellers: list[str]
     figures: dict[str, Figure]
     """By key: `ads.messages`, `ads.texts`, `label.LABEL.messages`, `province.PROVINCE.texts`, ..."""

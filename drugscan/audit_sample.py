@@ -52,13 +52,14 @@ class Drawing:
 
 def draw(frame: Frame, wanted: int, random: np.random.Generator) -> Drawing:
     """Draw `wanted` texts (all, if there are no more), in the order of the frame."""
-    certain = _certain(pull(frame), wanted)
+    pulls = pull(frame)
+    certain = _certain(pulls, wanted)
     stratum = np.zeros(len(frame.score), np.int64)
     stratum[~certain] = 1 + _strata(frame, ~certain, wanted - int(certain.sum()))
     sizes = np.bincount(stratum)
     sizes[0] = 0
-    pulls = np.bincount(stratum, weights=pull(frame))
-    numbers = allocated(sizes, pulls, min(wanted, len(stratum)) - int(certain.sum()))
+    together = np.bincount(stratum, weights=pulls).astype(np.float64)
+    numbers = allocated(sizes, together, min(wanted, len(stratum)) - int(certain.sum()))
     numbers[0] = certain.sum()
     return Drawing(_drawn(stratum, numbers, random), stratum)
 
@@ -95,10 +96,15 @@ def _strata(frame: Frame, chosen: npt.NDArray[np.bool_], wanted: int) -> Integer
         limits = sorted({*inner, frame.threshold})
         band = np.searchsorted(limits, frame.score[chosen], side="right")
         heap = (np.log(frame.copies[chosen]) / np.log(factor) + 1e-9).astype(np.int64)
-        _, numbers = np.unique(band * 64 + heap, return_inverse=True)
+        numbers = _gapless(band * 64 + heap)
         if (numbers.max(initial=0) + 1) * _STRATA_WORTH <= wanted:
             break
-    return numbers.astype(np.int64)
+    return numbers
+
+
+def _gapless(numbers: Integers) -> Integers:
+    """The same order in the fewest numbers, from 0."""
+    return (np.cumsum(np.bincount(numbers) > 0) - 1).astype(np.int64)[numbers]
 
 
 def allocated(sizes: Integers, pulls: Floats, wanted: int) -> Integers:
@@ -131,7 +137,7 @@ def _rounded(numbers: Floats, sizes: Integers, wanted: int) -> Integers:
 
 def _drawn(stratum: Integers, numbers: Integers, random: np.random.Generator) -> Integers:
     """Rows of a simple random sample of each stratum, sorted."""
-    order = np.argsort(stratum, kind="stable")
+    order = np.argsort(stratum.astype(np.int16), kind="stable")  # of small numbers a sort by digits, ten times as fast
     ends = np.cumsum(np.bincount(stratum, minlength=len(numbers)))
     starts = np.concatenate([[0], ends[:-1]])
     parts = [

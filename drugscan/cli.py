@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from drugscan import __version__, steps
+from drugscan.audit_commands import audit as audit_group
 from drugscan.model_commands import models as models_group
 from drugscan.options import (
     Failed,
@@ -30,6 +31,7 @@ def main() -> None:
 
 
 main.add_command(models_group)
+main.add_command(audit_group)
 
 
 @main.command()

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincinv, ndtri
+from scipy.special import gammaincinv, ndtri, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -18,6 +18,8 @@ LEVEL: Final = 0.95
 _Z: Final = float(ndtri((1 + LEVEL) / 2))
 _UNSEEN: Final = 0.5
 """Errors added on either side before the limits are drawn; half a one, as in Jeffreys' interval for a rate."""
+_FREEDOM: Final = 20.0
+"""Fewest degrees of freedom that count: fewer come from rare errors, whose skewness is reckoned with already."""
 _STRAIGHT: Final = 1e-3
 """A skewness below this is none."""
 
@@ -56,10 +58,11 @@ class Estimates(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Variance and third central moment of estimated totals, shape [K]."""
+    """Variance and third central moment of estimated totals, and degrees of freedom of the former; shape [K]."""
 
     variance: Floats
     third: Floats
+    freedom: Floats
 
 
 def corrected(sample: Sample, power: float | None = None) -> Estimates:
@@ -90,7 +93,8 @@ def _factor(sample: Sample, drawn: Floats) -> Floats:
     """What turns a sum of squares of a stratum into the variance of its estimated total, shape [H, 1]."""
     sampled = np.maximum(drawn, 1)
     unseen = 1 - drawn / sample.sizes.clip(1)
-    return (sample.sizes**2 * unseen / sampled / np.maximum(sampled - 1, 1))[:, None]
+    factor: Floats = sample.sizes**2 * unseen / sampled / np.maximum(sampled - 1, 1)
+    return factor[:, None]
 
 
 def _power(sample: Sample, drawn: Floats) -> Floats:
@@ -99,16 +103,19 @@ def _power(sample: Sample, drawn: Floats) -> Floats:
     factor = _factor(sample, drawn)
     both = (factor * _sums(truth * predicted, sample)).sum(axis=0)
     own = (factor * _sums(predicted**2, sample)).sum(axis=0)
-    return np.clip(np.divide(both, own, out=np.ones_like(both), where=own > 0), 0.0, 1.0)
+    tuned: Floats = np.clip(np.divide(both, own, out=np.ones_like(both), where=own > 0), 0.0, 1.0)
+    return tuned
 
 
 def _moments(left: Floats, sample: Sample, drawn: Floats) -> Moments:
     """Of the weighted total of what is left after the predictions: stratified, with finite populations."""
     centred, sampled = _centred(left, sample, drawn), np.maximum(drawn, 1)
-    variance = (_factor(sample, drawn) * _sums(centred**2, sample)).sum(axis=0)
+    parts = _factor(sample, drawn) * _sums(centred**2, sample)
+    variance = parts.sum(axis=0)
+    freedom = _ratio(variance**2, (parts**2 / np.maximum(sampled - 1, 1)[:, None]).sum(axis=0))
     unseen = 1 - drawn / sample.sizes.clip(1)
     cubes = (sample.sizes**3 * unseen**2 / sampled**2 / np.maximum(sampled - 2, 1))[:, None]
-    return Moments(variance, (cubes * _sums(centred**3, sample)).sum(axis=0))
+    return Moments(variance, (cubes * _sums(centred**3, sample)).sum(axis=0), freedom)
 
 
 def unseen_weights(sample: Sample, drawn: Floats) -> tuple[Floats, Floats]:
@@ -123,7 +130,7 @@ def unseen_weights(sample: Sample, drawn: Floats) -> tuple[Floats, Floats]:
     for alarm in (True, False):
         worth = weights[:, None] * sample.amount * ((sample.predicted > 0) == alarm)
         error = worth * ((sample.truth > 0) != (sample.predicted > 0))
-        usual = _ratio((worth**2).sum(axis=0), worth.sum(axis=0))
+        usual = _ratio(worth.sum(axis=0), (worth > 0).sum(axis=0).astype(np.float64))
         found.append(_ratio((error**2).sum(axis=0) + usual**2, error.sum(axis=0) + usual)[sample.kin])
     return found[0], found[1]
 
@@ -140,14 +147,17 @@ def limits(estimate: Floats, moments: Moments, unseen: tuple[Floats, Floats]) ->
     as in Fay & Kim 2017): for the lower limit half a false alarm is added that nobody saw, for the upper limit half a
     miss, and the limit is a quantile of the Pearson III distribution with the three moments that result. What is left
     counts twice in the third moment, as it does for a gamma distribution against a Poisson count of the same variance.
+    Satterthwaite's degrees of freedom (1946) widen the limits as they would normal ones.
     """
+    wider = stdtrit(np.maximum(moments.freedom, _FREEDOM), (1 + LEVEL) / 2) / _Z
     sides = []
     for sign, weight, share in ((-1, unseen[0], (1 - LEVEL) / 2), (1, unseen[1], (1 + LEVEL) / 2)):
         middle = estimate + sign * _UNSEEN * weight
         variance = moments.variance + _UNSEEN * weight**2
         third = 2 * moments.third + sign * 2 * _UNSEEN * weight**3
         skewness = _ratio(third, variance**1.5)
-        sides.append(middle + np.sqrt(variance) * pearson(share, skewness))
+        limit = middle + np.sqrt(variance) * pearson(share, skewness)
+        sides.append(estimate + wider * (limit - estimate))
     return np.minimum(sides[0], estimate), np.maximum(sides[1], estimate)
 
 
@@ -158,7 +168,8 @@ def pearson(share: float, skewness: Floats) -> Floats:
     shape = 4 / size**2
     low, high = ((gammaincinv(shape, q) - shape) / np.sqrt(shape) for q in (share, 1 - share))
     found = np.where(bent > 0, low, -high)
-    return np.where(np.abs(bent) < _STRAIGHT, float(ndtri(share)), found)
+    straight: Floats = np.where(np.abs(bent) < _STRAIGHT, float(ndtri(share)), found)
+    return straight
 
 
 def ratio_limits(over: Estimates, under: Estimates) -> tuple[Floats, Floats]:
@@ -168,10 +179,11 @@ def ratio_limits(over: Estimates, under: Estimates) -> tuple[Floats, Floats]:
     def side(l_or_u: Floats, other: Floats, sign: int) -> Floats:
         top, bottom = l_or_u * (2 * a - l_or_u), other * (2 * b - other)
         root = np.sqrt(np.maximum((a * b) ** 2 - top * bottom, 0))
-        return np.divide(a * b + sign * root, bottom, out=np.full_like(a, np.nan), where=bottom > 0)
+        limit: Floats = np.divide(a * b + sign * root, bottom, out=np.full_like(a, np.nan), where=bottom > 0)
+        return limit
 
     lower, upper = side(over.lower, under.upper, -1), side(over.upper, under.lower, 1)
-    return np.maximum(np.nan_to_num(lower, nan=0.0), 0.0), np.nan_to_num(upper, nan=np.inf)
+    return np.maximum(np.where(np.isnan(lower), 0.0, lower), 0.0), np.where(np.isnan(upper), np.inf, upper)
 
 
 class Judged(NamedTuple):

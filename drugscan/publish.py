@@ -95,10 +95,15 @@ def render(tables: Mapping[str, pl.DataFrame], run_facts: Mapping[str, object]) 
 
 def read_run(manifest: Manifest) -> tuple[dict[str, pl.DataFrame], dict[str, object]]:
     """Tables and run.json of the current results."""
-    facts = msgspec.json.decode(storage.read_bytes(storage.join(manifest.tables, "run.json")), type=dict[str, object])
+    facts = read_facts(manifest)
     files = [file for file in storage.list_files(manifest.tables) if file.endswith(".parquet")]
     names = {file.rsplit("/", 1)[-1].removesuffix(".parquet"): file for file in files if "/listings/" not in file}
     return {name: pl.DataFrame(corpus.read_table(file)) for name, file in names.items()}, facts
+
+
+def read_facts(manifest: Manifest) -> dict[str, object]:
+    """run.json of the current results."""
+    return msgspec.json.decode(storage.read_bytes(storage.join(manifest.tables, "run.json")), type=dict[str, object])
 
 
 def as_csv(table: pl.DataFrame) -> bytes:

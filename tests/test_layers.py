@@ -58,12 +58,18 @@ LAYERS = {
         "merged_training",
         "stacking",
         "audit",
+        "audit_sample",
+        "audit_frame",
+        "audit_labels",
+        "audit_figures",
+        "agreement",
+        "prevalence",
     },
-    3: {"stages", "cluster", "report", "publish", "progress", "show"},
-    4: {"cli", "options", "steps", "model_commands"},
+    3: {"stages", "cluster", "report", "publish", "progress", "show", "show_audit", "audit_sheet"},
+    4: {"cli", "options", "steps", "model_commands", "audit_commands"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
-ALONE = {"ray": {"cluster"}, "click": {"cli", "options", "steps", "model_commands"}}
+ALONE = {"ray": {"cluster"}, "click": {"cli", "options", "steps", "model_commands", "audit_commands"}}
 NEVER_AT_IMPORT = {"torch", "transformers", "sklearn"}
 ON_TORCH = {
     "drugscan.models.device",
