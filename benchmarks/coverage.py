@@ -113,7 +113,7 @@ def one_audit(scenario: Scenario, texts: int, seed: tuple[int, ...]) -> Floats:
     found, alone = prevalence.corrected(sample), prevalence.corrected(sample, power=0.0)
     half = float(ndtri(0.975)) * np.sqrt(alone.variance)
     naive = (alone.estimate, alone.estimate - half, alone.estimate + half)
-    return np.stack([truth, sample.totals.sum(axis=0), found.estimate, found.lower, found.upper, *naive])
+    return np.stack([truth, sample.totals, found.estimate, found.lower, found.upper, *naive])
 
 
 def seen(made: Made, drawn: audit_sample.Drawing) -> tuple[prevalence.Sample, Floats]:
@@ -125,19 +125,21 @@ def seen(made: Made, drawn: audit_sample.Drawing) -> tuple[prevalence.Sample, Fl
         (made.has_label, made.said_label),
         (made.is_ad & made.in_province, frame.is_ad & made.in_province),
     )
-    columns: dict[str, list[Floats]] = {name: [] for name in ("truth", "said", "amount", "totals")}
-    true_totals = []
+    columns: dict[str, list[Floats]] = {name: [] for name in ("truth", "said", "amount")}
+    totals: dict[str, list[float]] = {"true": [], "said": []}
     for right, model in sides:
         for size in (copies, np.ones(len(copies))):
             columns["truth"].append(right[rows] * size[rows])
             columns["said"].append(model[rows] * size[rows])
             columns["amount"].append(size[rows])
-            columns["totals"].append(np.bincount(drawn.stratum[model], size[model], strata).astype(np.float64))
-            true_totals.append(size[right].sum())
-    truth, said, amount, totals = (np.column_stack(each) for each in columns.values())
-    sizes = np.bincount(drawn.stratum, minlength=strata).astype(np.float64)
+            totals["true"].append(float(size[right].sum()))
+            totals["said"].append(float(size[model].sum()))
+    truth, said, amount = (np.column_stack(each) for each in columns.values())
+    stratum, sizes = drawn.stratum[rows], np.bincount(drawn.stratum, minlength=strata).astype(np.float64)
+    weight = (sizes / np.maximum(np.bincount(stratum, minlength=strata), 1))[stratum]
     kin = np.array([0, 1, 2, 3, 0, 1])
-    return prevalence.Sample(drawn.stratum[rows], sizes, truth, said, totals, amount, kin), np.array(true_totals)
+    sample = prevalence.Sample(stratum, weight, sizes, truth, said, np.array(totals["said"]), amount, kin)
+    return sample, np.array(totals["true"])
 
 
 def measure(name: str, corpora: int, texts: int, seed: int = 0) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From the labels of people to the figures of an audit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,6 +15,7 @@ from drugscan.agreement import OUTPUTS
 from drugscan.audit import Audit, AuditError, Figure, Rate
 from drugscan.audit_frame import UNITS, Drawing
 from drugscan.audit_labels import Labels
+from drugscan.audit_sample import LEAST_DRAWN
 from drugscan.schema import LABELS
 
 Floats = npt.NDArray[np.float64]
@@ -24,27 +26,25 @@ _LEAST_LABELLED: Final = 20
 
 @dataclass(frozen=True)
 class Material:
-    """The labelled part of a drawing, strata merged where too few of their texts were labelled."""
+    """What there is to reckon with: the labelled texts and what is known of all texts."""
 
-    drawing: Drawing
     texts: pl.DataFrame
-    """The labelled texts of the sample."""
+    """The labelled texts of the sample, with `group` and `weight`."""
     truth: Floats
     """What people say of them, per output: 0, 1, or 0.5 when they are even; shape [n, 9]."""
-    strata: pl.DataFrame
+    sizes: Floats
+    """Texts of the frame in each group."""
+    known: Mapping[str, float]
+    """Over all texts: `messages`, `texts`, and the model's count of every figure."""
 
     @cached_property
     def said(self) -> Floats:
-        """What the model says of them, shape [n, 9]."""
+        """What the model says of the labelled texts, shape [n, 9]."""
         return self.texts.select(pl.col("is_ad", *LABELS).cast(pl.Float64)).to_numpy()
 
-    def sizes(self, unit: str) -> Floats:
+    def amounts(self, unit: str) -> Floats:
         """What each text amounts to, in messages or texts."""
         return self.texts["copies"].to_numpy().astype(np.float64) if unit == "messages" else np.ones(len(self.truth))
-
-    def all_of(self, unit: str) -> float:
-        """Scored messages or texts of the corpus."""
-        return float(self.strata[unit].sum())
 
 
 def result_of(drawing: Drawing, sample: pl.DataFrame, strata: pl.DataFrame, labels: Labels) -> Audit:
@@ -56,7 +56,9 @@ def result_of(drawing: Drawing, sample: pl.DataFrame, strata: pl.DataFrame, labe
             f"only {texts.height} of {sample.height} texts are labelled; at least {_LEAST_LABELLED} must be"
         )
     truth = np.stack([agreement.verdict(judged[text_id]) for text_id in texts["text_id"]])
-    material = Material(drawing, *_merged(texts, truth, strata))
+    grouped, sizes = _grouped(texts, strata)
+    known = {name: float(strata[name].sum()) for name in (*UNITS, *audit_frame.figure_keys())}
+    material = Material(grouped, truth, sizes, known)
     figures, rates = _figures(material)
     return Audit(
         name=drawing.name,
@@ -74,11 +76,12 @@ def result_of(drawing: Drawing, sample: pl.DataFrame, strata: pl.DataFrame, labe
     )
 
 
-def _merged(texts: pl.DataFrame, truth: Floats, strata: pl.DataFrame) -> tuple[pl.DataFrame, Floats, pl.DataFrame]:
-    """Strata with fewer than two labelled texts (and more to see) joined with the next one.
+def _grouped(texts: pl.DataFrame, strata: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
+    """The labelled texts with `group` and `weight`, and the texts of the frame in each group.
 
-    Only where many texts were left unlabelled. Neighbours are alike in score and copies (collapsed strata: Cochran
-    1977, section 5A.12).
+    A group is a stratum; where texts were left unlabelled and fewer than three of a stratum remain (and more were to
+    see), it is joined with the next one. As a sheet is shuffled, what is labelled of a group is a random part of what
+    was drawn of it: each text stands for as many drawn ones more (two-phase sampling: Cochran 1977, chapter 12).
     """
     labelled = dict(texts.group_by("stratum").len().iter_rows())
     groups: list[list[int]] = [[]]
@@ -86,16 +89,17 @@ def _merged(texts: pl.DataFrame, truth: Floats, strata: pl.DataFrame) -> tuple[p
     for stratum, number in strata.select("stratum", "texts").iter_rows():
         groups[-1].append(stratum)
         seen, size = seen + labelled.get(stratum, 0), size + number
-        if seen >= min(2, size):
+        if seen >= min(LEAST_DRAWN, size):
             groups.append([])
             seen = size = 0
     if (last := groups.pop()) and groups:
         groups[-1] += last
-    new = {stratum: number for number, group in enumerate(groups or [last]) for stratum in group}
-    renumbered = pl.col("stratum").replace_strict(new, return_dtype=pl.Int64)
-    known = strata.select("stratum", *UNITS, *audit_frame.figure_keys())
-    summed = known.with_columns(renumbered).group_by("stratum").agg(pl.all().sum()).sort("stratum")
-    return texts.with_columns(renumbered), truth, summed
+    numbers = {stratum: number for number, group in enumerate(groups or [last]) for stratum in group}
+    group = pl.col("stratum").replace_strict(numbers, return_dtype=pl.Int64)
+    wholes = strata.group_by(group=group).agg(pl.col("texts", "drawn").sum()).sort("group")
+    found = texts.with_columns(group=group).join(wholes.select("group", "drawn"), on="group", maintain_order="left")
+    weight = pl.col("drawn") / pl.len().over("group") / pl.col("probability")
+    return found.with_columns(weight=weight), wholes["texts"].to_numpy().astype(np.float64)
 
 
 class Part(NamedTuple):
@@ -105,7 +109,7 @@ class Part(NamedTuple):
     said: Floats
     amount: Floats
     keys: list[str]
-    """Of each figure, without unit; the columns of the strata that hold its totals."""
+    """Of each figure, without unit; empty where the model predicts nothing."""
     kin: npt.NDArray[np.int64]
 
 
@@ -129,27 +133,25 @@ def _found(material: Material) -> Part:
 def _missed(material: Material) -> Part:
     """Of the outputs: what the model does not see. It predicts none of these, so nothing is known beforehand."""
     missing = 1 - material.said
-    return Part(material.truth * missing, np.zeros_like(missing), missing, [], np.arange(len(SIDES)))
+    return Part(material.truth * missing, np.zeros_like(missing), missing, [""] * len(SIDES), np.arange(len(SIDES)))
 
 
 def _estimates(material: Material, part: Part, unit: str) -> prevalence.Estimates:
     """The estimates of a part in messages or texts, within what was seen and what can be."""
-    size, strata = material.sizes(unit)[:, None], material.strata
-    totals = strata.select(f"{key}.{unit}" for key in part.keys).to_numpy().astype(np.float64)
-    if not part.keys:
-        totals = np.zeros((strata.height, part.truth.shape[1]))
+    amount = material.amounts(unit)[:, None]
     sample = prevalence.Sample(
-        stratum=material.texts["stratum"].to_numpy(),
-        sizes=strata["texts"].to_numpy().astype(np.float64),
-        truth=part.truth * size,
-        predicted=part.said * size,
-        totals=totals,
-        amount=part.amount * size,
+        stratum=material.texts["group"].to_numpy(),
+        weight=material.texts["weight"].to_numpy(),
+        sizes=material.sizes,
+        truth=part.truth * amount,
+        predicted=part.said * amount,
+        totals=np.array([material.known[f"{key}.{unit}"] if key else 0.0 for key in part.keys]),
+        amount=part.amount * amount,
         kin=part.kin,
     )
     found = prevalence.corrected(sample)
     seen, not_so = sample.truth.sum(axis=0), (sample.amount - sample.truth).sum(axis=0)
-    bounds = (seen, np.maximum(material.all_of(unit) - not_so, seen))
+    bounds = (seen, np.maximum(material.known[unit] - not_so, seen))
     return found._replace(**{name: np.clip(getattr(found, name), *bounds) for name in ("estimate", "lower", "upper")})
 
 
@@ -162,7 +164,7 @@ def _figures(material: Material) -> tuple[dict[str, Figure], dict[str, Rate]]:
             _estimates(material, each, unit) for each in (part, _found(material), _missed(material))
         )
         for column, key in enumerate(part.keys):
-            counted = float(material.strata[f"{key}.{unit}"].sum())
+            counted = material.known[f"{key}.{unit}"]
             figures[f"{key}.{unit}"] = Figure(counted, *(float(whole[side][column]) for side in range(3)))
         for column, key in enumerate(SIDES):
             counted = figures[f"{key}.{unit}"].counted
@@ -189,16 +191,10 @@ def _recalls(found: prevalence.Estimates, missed: prevalence.Estimates) -> dict[
 
 def _classical(material: Material) -> dict[str, Figure]:
     """Rogan and Gladen's correction of the ads, from the sensitivity and specificity that the sample shows."""
-    labelled = material.texts["stratum"].value_counts(name="labelled")
-    weights = material.strata.join(labelled, on="stratum").select(
-        "stratum", weight=pl.col("texts") / pl.col("labelled")
-    )
-    weight = material.texts.join(weights, on="stratum", maintain_order="left")["weight"].to_numpy()
-    found = {}
+    weight, found = material.texts["weight"].to_numpy(), {}
     for unit in UNITS:
-        size, whole = weight * material.sizes(unit), material.all_of(unit)
+        size, whole, counted = weight * material.amounts(unit), material.known[unit], material.known[f"ads.{unit}"]
         ads, others, said = size * material.truth[:, 0], size * (1 - material.truth[:, 0]), material.said[:, 0]
-        counted = float(material.strata[f"ads.{unit}"].sum())
         if not ads.any() or not others.any():
             continue
         judged = prevalence.Judged(

@@ -116,7 +116,10 @@ def _texts_of(bucket: listings.Bucket, scores: pl.DataFrame, number: int) -> pl.
 
 
 def _with_texts(url: str, drawn: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
-    """The drawn texts with what they say and the provinces of all, shuffled and numbered from 1."""
+    """The drawn texts with what they say and the provinces of all, shuffled and numbered from 1.
+
+    Those that were taken for certain come first: who stops half-way has seen at least these, which weigh most.
+    """
     snapshot = corpus.snapshot(url)
     found = []
     for number in drawn["bucket"].unique().sort():
@@ -127,8 +130,9 @@ def _with_texts(url: str, drawn: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
     if not wanted.keep_identities:
         texts = texts.with_columns(contacts.cover(texts["text"]))
     whole = drawn.drop("bucket", "provinces").join(texts, on="text_id").sort("text_id")
-    order = np.random.default_rng([wanted.seed, 1]).permutation(whole.height)
-    return whole[order].with_row_index("number", 1).with_columns(pl.col("number").cast(pl.Int64))
+    whole = whole[np.random.default_rng([wanted.seed, 1]).permutation(whole.height)]
+    whole = whole.sort(pl.col("stratum") > 0, maintain_order=True)
+    return whole.with_row_index("number", 1).with_columns(pl.col("number").cast(pl.Int64))
 
 
 def figure_keys() -> dict[str, tuple[str, pl.Expr]]:

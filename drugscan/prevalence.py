@@ -33,6 +33,8 @@ class Sample:
 
     stratum: Integers
     """Of each labelled text, shape [n]."""
+    weight: Floats
+    """How many texts of the frame each stands for: one over its probability, shape [n]."""
     sizes: Floats
     """Texts of the frame in each stratum, shape [H]."""
     truth: Floats
@@ -40,7 +42,7 @@ class Sample:
     predicted: Floats
     """Amount by the model, shape [n, K]."""
     totals: Floats
-    """Amount by the model over all texts of each stratum, shape [H, K]."""
+    """Amount by the model over all texts of the frame, shape [K]."""
     amount: Floats
     """What each text would amount to if it counted (its copies, or 1), shape [n, K]."""
     kin: Integers
@@ -70,8 +72,7 @@ def corrected(sample: Sample, power: float | None = None) -> Estimates:
     drawn = np.bincount(sample.stratum, minlength=len(sample.sizes)).astype(np.float64)
     tuned = _power(sample, drawn) if power is None else np.full(sample.truth.shape[1], power)
     left = sample.truth - tuned * sample.predicted
-    weights = (sample.sizes / np.maximum(drawn, 1))[sample.stratum]
-    estimate = tuned * sample.totals.sum(axis=0) + weights @ left
+    estimate = tuned * sample.totals + sample.weight @ left
     moments = _moments(left, sample, drawn)
     lower, upper = limits(estimate, moments, unseen_weights(sample, drawn))
     return Estimates(estimate, lower, upper, moments.variance, tuned)
@@ -85,16 +86,21 @@ def _sums(values: Floats, sample: Sample) -> Floats:
 
 
 def _centred(values: Floats, sample: Sample, drawn: Floats) -> Floats:
-    means = _sums(values, sample) / np.maximum(drawn, 1)[:, None]
-    return values - means[sample.stratum]
+    """Weighted values less their mean in the stratum."""
+    weighted = values * sample.weight[:, None]
+    means = _sums(weighted, sample) / np.maximum(drawn, 1)[:, None]
+    return weighted - means[sample.stratum]
+
+
+def _unseen_share(sample: Sample, drawn: Floats) -> Floats:
+    """Of each stratum, shape [H, 1]."""
+    share: Floats = 1 - drawn / np.maximum(sample.sizes, 1)
+    return share[:, None]
 
 
 def _factor(sample: Sample, drawn: Floats) -> Floats:
-    """What turns a sum of squares of a stratum into the variance of its estimated total, shape [H, 1]."""
-    sampled = np.maximum(drawn, 1)
-    unseen = 1 - drawn / sample.sizes.clip(1)
-    factor: Floats = sample.sizes**2 * unseen / sampled / np.maximum(sampled - 1, 1)
-    return factor[:, None]
+    """What turns a stratum's sum of squares of weighted values into the variance of its estimated total, [H, 1]."""
+    return _unseen_share(sample, drawn) * (drawn / np.maximum(drawn - 1, 1))[:, None]
 
 
 def _power(sample: Sample, drawn: Floats) -> Floats:
@@ -109,12 +115,11 @@ def _power(sample: Sample, drawn: Floats) -> Floats:
 
 def _moments(left: Floats, sample: Sample, drawn: Floats) -> Moments:
     """Of the weighted total of what is left after the predictions: stratified, with finite populations."""
-    centred, sampled = _centred(left, sample, drawn), np.maximum(drawn, 1)
+    centred = _centred(left, sample, drawn)
     parts = _factor(sample, drawn) * _sums(centred**2, sample)
     variance = parts.sum(axis=0)
-    freedom = _ratio(variance**2, (parts**2 / np.maximum(sampled - 1, 1)[:, None]).sum(axis=0))
-    unseen = 1 - drawn / sample.sizes.clip(1)
-    cubes = (sample.sizes**3 * unseen**2 / sampled**2 / np.maximum(sampled - 2, 1))[:, None]
+    freedom = _ratio(variance**2, (parts**2 / np.maximum(drawn - 1, 1)[:, None]).sum(axis=0))
+    cubes = _unseen_share(sample, drawn) ** 2 * (drawn / np.maximum(drawn - 2, 1))[:, None]
     return Moments(variance, (cubes * _sums(centred**3, sample)).sum(axis=0), freedom)
 
 
@@ -125,7 +130,7 @@ def unseen_weights(sample: Sample, drawn: Floats) -> tuple[Floats, Floats]:
     an error is likelier where more is at stake. A stratum that was looked at whole hides none.
     """
     whole = drawn >= sample.sizes
-    weights = np.where(whole, 0.0, sample.sizes / np.maximum(drawn, 1))[sample.stratum]
+    weights = np.where(whole[sample.stratum], 0.0, sample.weight)
     found = []
     for alarm in (True, False):
         worth = weights[:, None] * sample.amount * ((sample.predicted > 0) == alarm)

@@ -8,6 +8,7 @@ from drugscan.schema import LABELS
 
 _PROBLEMS: Final = 10
 _PROVINCES: Final = 5
+_ENOUGH: Final = 3
 
 
 def lines(result: Audit) -> str:
@@ -56,6 +57,8 @@ def checks(result: Audit, labels: Labels) -> str:
     missing = result.drawn - result.labelled
     counts = {"texts nobody labelled": missing, "texts on which people are even": result.disputed, **labels.counts}
     said += [f"  {count:,} {name}" for name, count in counts.items() if count]
+    if result.labelled * _ENOUGH < result.drawn:
+        said.append("  less than a third is labelled: the intervals are too narrow then; label more before you publish")
     said += [f"  left out: {problem}" for problem in labels.problems[:_PROBLEMS]]
     if len(labels.problems) > _PROBLEMS:
         said.append(f"  ... and {len(labels.problems) - _PROBLEMS} more left out")

@@ -82,13 +82,13 @@ def test_label_studio(tmp_path: Path) -> None:
         "data": {"text": "x", "text_id": "t" + A.hex()},
         "annotations": [
             {"completed_by": 3, "result": [choice("drugsad", "ad"), choice("labels", "post", "bulk")]},
-            {"completed_by": {"id": 4, "email": "b@example.org"}, "result": [choice("drugsad", "no ad"), choice("labels", "post")]},
+            {"completed_by": {"email": "b@x.org"}, "result": [choice("drugsad", "no ad"), choice("labels", "post")]},
             {"completed_by": 3, "was_cancelled": True, "result": [choice("drugsad", "no ad")]},
             {"completed_by": 6, "result": []},
         ],
     }  # fmt: skip
     labels = audit_labels.read([write(tmp_path, "project.json", [task])], [A])
-    assert said(labels) == {(A, "3"): {"drugsad", "post", "bulk"}, (A, "b@example.org"): set()}
+    assert said(labels) == {(A, "3"): {"drugsad", "post", "bulk"}, (A, "b@x.org"): set()}
     assert labels.counts == {"unfinished": 1}
     flat = [
         {"id": 1, "text": "x", "text_id": "t" + A.hex(), "drugsad": "ad", "labels": "bulk", "annotator": 3},

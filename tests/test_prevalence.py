@@ -26,11 +26,11 @@ def sample(
     truth: list[float], predicted: list[float], stratum: list[int], sizes: list[float], totals: list[float]
 ) -> prevalence.Sample:
     """One figure, in texts."""
-    columns = (np.array(each, np.float64)[:, None] for each in (truth, predicted, totals))
-    right, said, known = columns
-    return prevalence.Sample(
-        np.array(stratum), np.array(sizes, np.float64), right, said, known, np.ones_like(right), np.zeros(1, np.int64)
-    )
+    right, said = (np.array(each, np.float64)[:, None] for each in (truth, predicted))
+    known, strata = np.array([sum(totals)], np.float64), np.array(stratum)
+    weight = (np.array(sizes) / np.bincount(strata, minlength=len(sizes)))[strata]
+    kin = np.zeros(1, np.int64)
+    return prevalence.Sample(strata, weight, np.array(sizes, np.float64), right, said, known, np.ones_like(right), kin)
 
 
 def drawn_like(case: dict[str, float]) -> tuple[prevalence.Sample, np.ndarray]:
