@@ -10,6 +10,7 @@ A card for people comes first, one JSON object is the last line, and the results
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -36,6 +37,7 @@ FIGURES: Final = (
     "province.messages",
     "province.texts",
 )
+RATES: Final = ("ads.messages.precision", "ads.texts.precision", "ads.messages.recall", "ads.texts.recall")
 THRESHOLD: Final = 0.5
 HOT_SHARE: Final = 0.05
 Floats = npt.NDArray[np.float64]
@@ -104,8 +106,8 @@ def make(scenario: Scenario, random: np.random.Generator) -> Made:
     return Made(frame, is_ad, has_label, said_label, luck[2] < np.where(is_ad, 0.15, 0.02))
 
 
-def one_audit(scenario: Scenario, texts: int, seed: tuple[int, ...]) -> Floats:
-    """Rows truth, counted, estimate, lower, upper, and estimate, lower, upper of the labels alone; per figure."""
+def one_audit(scenario: Scenario, texts: int, seed: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Per figure truth, counted, estimate, lower, upper, and the last three of the labels alone; and `rates`."""
     random = np.random.default_rng(seed)
     made = make(scenario, random)
     drawn = audit_sample.draw(made.frame, texts, random)
@@ -113,7 +115,8 @@ def one_audit(scenario: Scenario, texts: int, seed: tuple[int, ...]) -> Floats:
     found, alone = prevalence.corrected(sample), prevalence.corrected(sample, power=0.0)
     half = float(ndtri(0.975)) * np.sqrt(alone.variance)
     naive = (alone.estimate, alone.estimate - half, alone.estimate + half)
-    return np.stack([truth, sample.totals, found.estimate, found.lower, found.upper, *naive])
+    figures = np.stack([truth, sample.totals, found.estimate, found.lower, found.upper, *naive])
+    return figures, rates(made, sample)
 
 
 def seen(made: Made, drawn: audit_sample.Drawing) -> tuple[prevalence.Sample, Floats]:
@@ -142,12 +145,30 @@ def seen(made: Made, drawn: audit_sample.Drawing) -> tuple[prevalence.Sample, Fl
     return sample, np.array(totals["true"])
 
 
+def rates(made: Made, sample: prevalence.Sample) -> Floats:
+    """Rows truth, lower, upper of precision and recall of the ads, as `audit_figures` reckons them."""
+    right, said = made.is_ad & made.frame.is_ad, (sample.predicted > 0).astype(np.float64)
+    truth, amount, kin = sample.truth, sample.amount, np.arange(len(FIGURES))
+    found = prevalence.corrected(dataclasses.replace(sample, truth=truth * said, amount=amount * said, kin=kin))
+    blind = dataclasses.replace(sample, predicted=np.zeros_like(said), totals=np.zeros(len(FIGURES)), kin=kin)
+    missed = prevalence.corrected(dataclasses.replace(blind, truth=truth * (1 - said), amount=amount * (1 - said)))
+    low, high = prevalence.ratio_limits(missed, found)
+    sizes = (made.frame.copies, np.ones(len(right)))
+    true = [size[right].sum() / size[whole].sum() for whole in (made.frame.is_ad, made.is_ad) for size in sizes]
+    precision = (found.lower / sample.totals, np.minimum(found.upper / sample.totals, 1))
+    recall = (1 / (1 + high), 1 / (1 + low))
+    limits = (np.concatenate([one[:2], other[:2]]) for one, other in zip(precision, recall, strict=True))
+    return np.stack([np.array(true), *limits])
+
+
 def measure(name: str, corpora: int, texts: int, seed: int = 0) -> dict[str, Any]:
     """Coverage and widths over the corpora of a scenario."""
     started = time.perf_counter()
     number = list(SCENARIOS).index(name)
-    audits = np.stack([one_audit(SCENARIOS[name], texts, (seed, number, each)) for each in range(corpora)])
-    return {"scenario": name, "seconds": round(time.perf_counter() - started, 1), "figures": told(audits)}
+    audits = [one_audit(SCENARIOS[name], texts, (seed, number, each)) for each in range(corpora)]
+    figures, shares = (np.stack(each) for each in zip(*audits, strict=True))
+    seconds = round(time.perf_counter() - started, 1)
+    return {"scenario": name, "seconds": seconds, "figures": told(figures), "rates": told_rates(shares)}
 
 
 def told(audits: Floats) -> dict[str, dict[str, float]]:
@@ -170,6 +191,16 @@ def told(audits: Floats) -> dict[str, dict[str, float]]:
     }
 
 
+def told_rates(shares: Floats) -> dict[str, dict[str, float]]:
+    """Coverage and mean width (in points of 1) of precision and recall."""
+    truth, lower, upper = shares.transpose(1, 0, 2)
+    covered, width = ((lower <= truth) & (truth <= upper)).mean(axis=0), (upper - lower).mean(axis=0)
+    return {
+        rate: {"covered": round(float(covered[column]), 4), "width": round(float(width[column]), 4)}
+        for column, rate in enumerate(RATES)
+    }
+
+
 def card(result: dict[str, Any]) -> str:
     """A result for people."""
     head = f"{result['scenario']:<26}{'covered':>9}{'width':>8}{'bias':>9}{'counted':>10}   labels alone"
@@ -180,6 +211,7 @@ def card(result: dict[str, Any]) -> str:
             f"  {figure:<24}{row['covered']:>9.1%}{row['width']:>8.0%}{row['bias']:>+9.1%}"
             f"{row['counted_off_by']:>+10.0%}   {alone}"
         )
+    lines += [f"  {rate:<24}{row['covered']:>9.1%}{row['width']:>8.0%}" for rate, row in result["rates"].items()]
     return "\n".join(lines)
 
 

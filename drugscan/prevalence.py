@@ -74,7 +74,7 @@ def corrected(sample: Sample, power: float | None = None) -> Estimates:
     left = sample.truth - tuned * sample.predicted
     estimate = tuned * sample.totals + sample.weight @ left
     moments = _moments(left, sample, drawn)
-    lower, upper = limits(estimate, moments, unseen_weights(sample, drawn))
+    lower, upper = limits(estimate, moments, unseen_weights(sample, drawn, tuned))
     return Estimates(estimate, lower, upper, moments.variance, tuned)
 
 
@@ -123,21 +123,28 @@ def _moments(left: Floats, sample: Sample, drawn: Floats) -> Moments:
     return Moments(variance, (cubes * _sums(centred**3, sample)).sum(axis=0), freedom)
 
 
-def unseen_weights(sample: Sample, drawn: Floats) -> tuple[Floats, Floats]:
-    """How much one more false alarm, and one more miss, would change each total.
+def unseen_weights(sample: Sample, drawn: Floats, power: Floats) -> tuple[Floats, Floats]:
+    """How far one more text of the kind that was hardly seen would move each total: down, and up.
 
-    The mean over the errors that were seen and one more at a text as the sample has them, each weighed by itself:
-    an error is likelier where more is at stake. A stratum that was looked at whole hides none.
+    Down moves a false alarm; up a miss, or, as far as the predictions do not count (power below 1), a right alarm.
+    """
+    said, true = sample.predicted > 0, sample.truth > 0
+    down = _typical(sample, drawn, said, said & ~true)
+    up = np.maximum(
+        _typical(sample, drawn, ~said, ~said & true), (1 - power) * _typical(sample, drawn, said, said & true)
+    )
+    return down[sample.kin], up[sample.kin]
+
+
+def _typical(sample: Sample, drawn: Floats, possible: npt.NDArray[np.bool_], seen: npt.NDArray[np.bool_]) -> Floats:
+    """What a text of a kind is worth in the total: the mean of those seen and one more of those where it is possible.
+
+    Each is weighed by itself: it is likelier where more is at stake. A stratum that was looked at whole hides none.
     """
     whole = drawn >= sample.sizes
-    weights = np.where(whole[sample.stratum], 0.0, sample.weight)
-    found = []
-    for alarm in (True, False):
-        worth = weights[:, None] * sample.amount * ((sample.predicted > 0) == alarm)
-        error = worth * ((sample.truth > 0) != (sample.predicted > 0))
-        usual = _ratio(worth.sum(axis=0), (worth > 0).sum(axis=0).astype(np.float64))
-        found.append(_ratio((error**2).sum(axis=0) + usual**2, error.sum(axis=0) + usual)[sample.kin])
-    return found[0], found[1]
+    worth = np.where(whole[sample.stratum], 0.0, sample.weight)[:, None] * sample.amount
+    usual = _ratio((worth * possible).sum(axis=0), ((worth > 0) & possible).sum(axis=0).astype(np.float64))
+    return _ratio((worth**2 * seen).sum(axis=0) + usual**2, (worth * seen).sum(axis=0) + usual)
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
@@ -149,9 +156,9 @@ def limits(estimate: Floats, moments: Moments, unseen: tuple[Floats, Floats]) ->
 
     The weighted total of rare errors is skewed and its variance is estimated from the same few errors, so normal
     limits miss too often. As in the gamma interval for weighted Poisson counts (Fay & Feuer 1997; half an error more
-    as in Fay & Kim 2017): for the lower limit half a false alarm is added that nobody saw, for the upper limit half a
-    miss, and the limit is a quantile of the Pearson III distribution with the three moments that result. What is left
-    counts twice in the third moment, as it does for a gamma distribution against a Poisson count of the same variance.
+    as in Fay & Kim 2017) half a text that nobody saw is added to either side (see `unseen_weights`), and the limit is
+    a quantile of the Pearson III distribution with the three moments that result. What is left counts twice in the
+    third moment, as it does for a gamma distribution against a Poisson count of the same variance.
     Satterthwaite's degrees of freedom (1946) widen the limits as they would normal ones.
     """
     wider = stdtrit(np.maximum(moments.freedom, _FREEDOM), (1 + LEVEL) / 2) / _Z

@@ -69,7 +69,7 @@ document.getElementById("labeller").value = "Zoë";
 document.getElementById("save").click();
 document.getElementById("status").textContent += " first: " + without;
 """
-"""First text: an ad, 2, 5 and 8 on, 8 off, next. Second: none (goes on). Third: an ad, 3, then none after all (goes on).
+"""First text: an ad, 2, 5 and 8 on, 8 off, next. Second: none (goes on). Third: an ad, 3, then none (goes on).
 Back twice, to the second, where 1 does nothing."""
 
 

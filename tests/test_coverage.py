@@ -28,11 +28,14 @@ def coverage() -> ModuleType:
 def test_intervals_cover_with_a_bad_model(coverage: ModuleType, two_scores: bool) -> None:
     """120 corpora: at least as many intervals hold the truth as 95 % leave to chance in all but one of 1,000 cases."""
     scenario = coverage.Scenario(4_000, 180_000, 40_000, 0.7, 0.85, two_scores=two_scores)
-    told = coverage.told(np.stack([coverage.one_audit(scenario, 600, (9, each)) for each in range(120)]))
+    audits = [coverage.one_audit(scenario, 600, (9, each)) for each in range(120)]
+    told = coverage.told(np.stack([figures for figures, _ in audits]))
     least = stats.binom.ppf(0.001, 120, 0.95) / 120
     for figure in FIGURES:
         assert told[figure]["covered"] >= least, figure
         assert abs(told[figure]["bias"]) < 0.05, figure
+    for rate, row in coverage.told_rates(np.stack([rates for _, rates in audits])).items():
+        assert row["covered"] >= least, rate
     assert told["ads.messages"]["counted_off_by"] < -0.15  # what the count itself is worth
     assert told["ads.texts"]["counted_off_by"] > 0.5
     assert told["ads.messages"]["width"] < told["ads.messages"]["labels_alone_width"]
