@@ -57,4 +57,4 @@ def test_intervals_cover_in_every_scenario(coverage: ModuleType) -> None:
         assert told["ads.messages"]["covered"] <= 0.98, name
         assert told["label.messages"]["covered"] <= 0.98, name
         assert told["ads.texts"]["covered"] <= 0.98 or name not in exact, name
-    assert coverage.measure("bad model", 500, 1000)["figures"]["province.messages"]["covered"] <= 0.98
+        assert told["province.messages"]["covered"] <= 0.98 or name != "bad model", name
