@@ -54,7 +54,7 @@ def _agreement(counts: Floats, seed: int) -> Agreement:
     alpha = float(krippendorff.alpha(value_counts=values, level_of_measurement="nominal"))
     sums = np.column_stack([yes, people, yes * (people - yes) / (people - 1)])
     drawn = resampling.drawn_sums(sums, np.arange(len(sums), dtype=np.int64), seed)
-    low, high = resampling.intervals({"alpha": alphas(drawn)}).get("alpha", (np.nan, np.nan))
+    low, high = resampling.intervals({"alpha": alphas(drawn)}).get("alpha", (-1.0, 1.0))
     return Agreement(alpha, min(low, alpha), max(high, alpha), len(counts))
 
 

@@ -99,7 +99,10 @@ def write(corpus_url: str, result: Audit) -> str:
 
 
 def current(corpus_url: str, run_facts: Mapping[str, Any]) -> Audit | None:
-    """The audit of exactly what a run (its run.json) counted, the newest if there are several; null = not audited."""
+    """The audit of exactly what a run (its run.json) counted; null = not audited.
+
+    Of several the newest, of one day that with most labels.
+    """
     basis = basis_of(run_facts)
     files = storage.list_files(storage.join(corpus_url, "audit")) if basis else []
     results = [_read(file) for file in files if file.endswith(f"/{RESULT}")]

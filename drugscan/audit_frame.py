@@ -7,6 +7,7 @@
 These are all that `apply` needs beside the labels, so it takes seconds, whatever the size of the corpus.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +23,7 @@ from drugscan.schema import DETECTOR_LABEL, LABELS
 
 LEAST: Final = 20
 """Texts of the smallest sample that says anything."""
+_NAME: Final = re.compile(r"\w[\w.-]{0,60}")
 UNITS: Final = ("messages", "texts")
 _NO_PLACES: Final = pl.lit([], dtype=pl.List(pl.String))
 
@@ -57,6 +59,8 @@ def draw(url: str, run_facts: Mapping[str, Any], wanted: Wanted) -> tuple[Drawin
     basis = audit.basis_of(run_facts)
     if basis is None:
         raise AuditError(f"the tables of {url} are of an earlier version; run `drugscan stats --corpus {url}` first")
+    if not _NAME.fullmatch(wanted.name):
+        raise AuditError(f"{wanted.name} cannot be the name of an audit; use letters, digits, dots and dashes")
     if wanted.texts < LEAST:
         raise AuditError(f"a sample of {wanted.texts} texts says nothing; draw at least {LEAST}")
     if storage.exists(storage.join(audit.folder(url, wanted.name), "drawing.json")):

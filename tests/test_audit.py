@@ -314,6 +314,7 @@ def test_everything_can_be_drawn_and_then_nothing_is_uncertain(tmp_path: Path, o
     [
         (("draw", "URL", "--out", "x.html", "-n", "5"), "draw at least 20"),
         (("draw", "URL", "--out", "x.html", "--name", "page"), "has an audit page already; give another --name"),
+        (("draw", "URL", "--out", "x.html", "--name", "../up"), "../up cannot be the name of an audit"),
         (("draw", "/nowhere", "--out", "x.html"), "is no corpus"),
         (("apply", "URL", "FILE", "--name", "nobody"), "has no audit nobody; it has "),
     ],
