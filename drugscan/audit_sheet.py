@@ -60,7 +60,7 @@ def _rows(sample: pl.DataFrame) -> list[tuple[bytes, str]]:
     return sample.sort("number").select("text_id", "text").rows()
 
 
-def csv_sheet(drawing: Drawing, sample: pl.DataFrame) -> bytes:  # noqa: ARG001 - as every sheet
+def csv_sheet(drawing: Drawing, sample: pl.DataFrame) -> bytes:
     """A table to fill in: 1 or 0 under `drugsad`, 1 under the labels that hold; `labeller` may stay empty."""
     empty = {name: pl.lit("") for name in (*OUTPUTS, "labeller")}
     marked = pl.concat_str(pl.lit(ID_MARK), pl.col("text_id").bin.encode("hex"))
