@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from drugscan import __version__, steps
+from drugscan.audit_commands import audit as audit_group
 from drugscan.export_commands import export
 from drugscan.model_commands import models as models_group
 from drugscan.options import (
@@ -32,6 +33,7 @@ def main() -> None:
 
 main.add_command(models_group)
 main.add_command(export)
+main.add_command(audit_group)
 
 
 @main.command()

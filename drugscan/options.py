@@ -24,6 +24,7 @@ def told(command: Command) -> Command:
 
     @wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        from drugscan.audit import AuditError
         from drugscan.corpus import CorpusError
         from drugscan.demo_texts import DemoError
         from drugscan.evaluation import LabelledError
@@ -33,7 +34,7 @@ def told(command: Command) -> Command:
 
         try:
             return command(*args, **kwargs)
-        except (CorpusError, DemoError, KeyFileError, LabelledError, ModelError, StorageError) as error:
+        except (AuditError, CorpusError, DemoError, KeyFileError, LabelledError, ModelError, StorageError) as error:
             raise Failed(str(error)) from error
 
     return guarded  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import io
+import json
 import secrets
 import sys
 from collections.abc import Mapping
@@ -59,7 +60,16 @@ def provenance(snapshot: corpus.Snapshot, model_id: str, selection: Selection) -
         "selection": {key: str(value) if value is not None else None for key, value in asdict(selection).items()},
         "corpus": msgspec.to_builtins(info),
         "inputs": inputs,
+        "counted": _counted(snapshot, model_id, selection),
     }
+
+
+def _counted(snapshot: corpus.Snapshot, model_id: str, selection: Selection) -> dict[str, object]:
+    """What an audit of these results must know: model, selection (as JSON), and a digest of them and the messages."""
+    wanted = msgspec.to_builtins(selection)
+    ranges = sorted(counts.digest for counts in snapshot.ranges())
+    digest = storage.digest(model_id, json.dumps(wanted, sort_keys=True), *ranges)
+    return {"model": model_id, "selection": wanted, "digest": digest}
 
 
 def publish(url: str, run: str, results: Tables, facts: Mapping[str, object], keep_identities: bool) -> Manifest:
@@ -89,10 +99,15 @@ def render(tables: Mapping[str, pl.DataFrame], run_facts: Mapping[str, object]) 
 
 def read_run(manifest: Manifest) -> tuple[dict[str, pl.DataFrame], dict[str, object]]:
     """Tables and run.json of the current results."""
-    facts = msgspec.json.decode(storage.read_bytes(storage.join(manifest.tables, "run.json")), type=dict[str, object])
+    facts = read_facts(manifest)
     files = [file for file in storage.list_files(manifest.tables) if file.endswith(".parquet")]
     names = {file.rsplit("/", 1)[-1].removesuffix(".parquet"): file for file in files if "/listings/" not in file}
     return {name: pl.DataFrame(corpus.read_table(file)) for name, file in names.items()}, facts
+
+
+def read_facts(manifest: Manifest) -> dict[str, object]:
+    """run.json of the current results."""
+    return msgspec.json.decode(storage.read_bytes(storage.join(manifest.tables, "run.json")), type=dict[str, object])
 
 
 def as_csv(table: pl.DataFrame) -> bytes:

@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 
 
-def summary(tables: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> str:
-    """The headline figures and the first rows of what people look for."""
+def summary(tables: Mapping[str, pl.DataFrame], facts: Mapping[str, Any], audited: str = "not audited") -> str:
+    """The headline figures and the first rows of what people look for; `audited` stands behind the count of ads."""
     totals, ledger = tables["totals"].row(0, named=True), facts["ledger"]
     head = [
         ("messages", totals["messages_scanned"]),
@@ -20,7 +20,7 @@ def summary(tables: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> str
     lines = [f"{name:<24}{value:>14,}" for name, value in head]
     with_text = max(1, totals["messages_scanned"] - ledger["empty"])
     lines[1] += f"   {totals['texts_scanned'] / with_text:.1%} of the messages that have text"
-    lines[2] += f"   {totals['share']:.1%} of all messages; not audited"
+    lines[2] += f"   {totals['share']:.1%} of all messages; {audited}"
     if totals["messages"]:
         lines[3] += f"   each posted {totals['copies_per_text']:.0f} times on average"
         lines[5:5] = _sellers(tables)

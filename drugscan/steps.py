@@ -127,7 +127,7 @@ def _day(moment: datetime | None) -> date | None:
 
 def publish_results(url: str, rest: Rest) -> dict[str, Any]:
     """Tables and report, unless the current ones were computed from the very same; the facts for `--json`."""
-    from drugscan import corpus, models, progress, publish, show, stages
+    from drugscan import audit, corpus, models, progress, publish, show, show_audit, stages
 
     info, model = corpus.open_corpus(url), models.load(stages.settled(url, model_choice(rest)))
     selection, snapshot = _selection(model, info, rest), corpus.snapshot(url)
@@ -142,7 +142,10 @@ def publish_results(url: str, rest: Rest) -> dict[str, Any]:
     else:
         click.echo("stats: nothing has changed, the tables stand", err=True)
     tables, run_facts = publish.read_run(current)
-    click.echo(show.summary(tables, run_facts))
+    audited = audit.current(url, run_facts)
+    click.echo(show.summary(tables, run_facts, show_audit.short(audited)))
+    if audited:
+        click.echo("\n" + show_audit.lines(audited))
     click.echo(f"\ntables  {current.tables}\nreport  {current.report}")
     return {"tables": current.tables, "report": current.report, "ledger": run_facts["ledger"], "run": current.run}
 

@@ -63,12 +63,33 @@ LAYERS = {
         "encoder_training",
         "merged_training",
         "stacking",
+        "audit",
+        "audit_sample",
+        "audit_frame",
+        "audit_labels",
+        "audit_figures",
+        "agreement",
+        "prevalence",
     },
-    3: {"stages", "cluster", "report", "publish", "progress", "show", "export", "export_gexf"},
-    4: {"cli", "options", "steps", "model_commands", "export_commands"},
+    3: {
+        "stages",
+        "cluster",
+        "report",
+        "publish",
+        "progress",
+        "show",
+        "show_audit",
+        "audit_sheet",
+        "export",
+        "export_gexf",
+    },
+    4: {"cli", "options", "steps", "model_commands", "export_commands", "audit_commands"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
-ALONE = {"ray": {"cluster"}, "click": {"cli", "options", "steps", "model_commands", "export_commands"}}
+ALONE = {
+    "ray": {"cluster"},
+    "click": {"cli", "options", "steps", "model_commands", "export_commands", "audit_commands"},
+}
 NEVER_AT_IMPORT = {"torch", "transformers", "sklearn"}
 ON_TORCH = {
     "drugscan.models.device",
