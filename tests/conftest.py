@@ -6,9 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import s3fs
 
-from drugscan import corpus, demo, inputs, listings, models, stages, storage
+from drugscan import corpus, demo, inputs, listings, models, remote, stages, storage
 from drugscan.ingest import Destination
 from drugscan.progress import Silent
 from drugscan.settings import Settings
@@ -108,10 +107,10 @@ def reach(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reach]:
             monkeypatch.delenv(name)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()  # clients keep the variables of their first use
+        remote.forget_clients()
 
     yield at
-    s3fs.S3FileSystem.clear_instance_cache()
+    remote.forget_clients()
 
 
 @pytest.fixture

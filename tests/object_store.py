@@ -137,7 +137,7 @@ class Fault:
     delay_seconds: float = 0.0
     """Wait before doing anything."""
     cut_after: int | None = None
-    """Break the connection after so many bytes of the body of the (true) answer; the store has done its work by then."""
+    """Break the connection after so many bytes of the body of the (true) answer; -1: at once. The work is done."""
     headers: dict[str, str] = field(default_factory=dict)
     seen: int = 0
     """Requests that it was done to."""
@@ -151,8 +151,7 @@ class FaultProxy:
         self.requests: list[str] = []
         """Everything that was asked, as `METHOD /bucket/key?query`."""
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(store.endpoint.removeprefix("http://")))
-        self._server.daemon_threads = True
+        self._server = _Server(self, store.endpoint.removeprefix("http://"))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
@@ -184,58 +183,66 @@ class FaultProxy:
                     return fault
         return None
 
-    def _handler(self, upstream: str) -> type[BaseHTTPRequestHandler]:
-        proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-            def pass_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                fault = proxy.fault_for(f"{self.command} {self.path}") or Fault("")
-                time.sleep(fault.delay_seconds)
-                if fault.status:
-                    self.answer(fault.status, _error(fault.code), fault.headers)
-                    return
-                try:
-                    status, headers, answer = self.ask(body)
-                except OSError:
-                    self.close_connection = True  # the store is down: so is the proxy, as far as a client can see
-                    return
-                self.answer(status, answer, headers, fault.cut_after)
+    def __init__(self, proxy: FaultProxy, upstream: str) -> None:
+        self.proxy, self.upstream = proxy, upstream
+        super().__init__(("127.0.0.1", 0), _Handler)
 
-            def ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-                connection = http.client.HTTPConnection(upstream, timeout=60)
-                try:
-                    connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-                    for name, value in self.headers.items():  # also Host, which is signed
-                        connection.putheader(name, value)
-                    connection.endheaders(body)
-                    response = connection.getresponse()
-                    return response.status, dict(response.getheaders()), response.read()
-                finally:
-                    connection.close()
 
-            def answer(self, status: int, body: bytes, headers: dict[str, str], cut_after: int | None = None) -> None:
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
-                        self.send_header(name, value)
-                length = headers.get("Content-Length") if self.command == "HEAD" else None
-                self.send_header("Content-Length", length or str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body[:cut_after])
-                if cut_after is not None:
-                    self.close_connection = True
-                    self.connection.shutdown(socket.SHUT_RDWR)
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
 
-            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on  # noqa: N815
+    def pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = self.server.proxy.fault_for(f"{self.command} {self.path}") or Fault("")
+        time.sleep(fault.delay_seconds)
+        if fault.status:
+            self.answer(fault.status, _error(fault.code), fault.headers)
+            return
+        try:
+            status, headers, answer = self.ask(body)
+        except OSError:
+            self.close_connection = True  # the store is down: so is the proxy, as far as a client can see
+            return
+        if fault.cut_after == -1:
+            self.close_connection = True
+            return
+        self.answer(status, answer, headers, fault.cut_after)
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
+    def ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection(self.server.upstream, timeout=60)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():  # also Host, which is signed
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
+        finally:
+            connection.close()
 
-        return Handler
+    def answer(self, status: int, body: bytes, headers: dict[str, str], cut_after: int | None = None) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                self.send_header(name, value)
+        length = headers.get("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body[:cut_after])
+        if cut_after is not None:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
 
 
 def _error(code: str) -> bytes:
