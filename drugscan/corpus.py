@@ -231,10 +231,9 @@ def read_table(url: str, columns: Sequence[str] | None = None) -> pa.Table:
 
 def read_bucket(snapshot: Snapshot, bucket: int, columns: Sequence[str]) -> pa.Table:
     """These columns of all messages of one bucket (of `snapshot.buckets`); in object storage a file is 3 requests."""
-    wanted = (snapshot.buckets, bucket)
     with ThreadPoolExecutor(_READERS) as pool:
-        tables = list(pool.map(lambda file: _bucket_of_file(file, wanted, columns), snapshot.messages))
-    return pa.concat_tables([table for table in tables if table is not None] or [_empty(columns)])
+        read = pool.map(lambda file: _bucket_of_file(file, (snapshot.buckets, bucket), columns), snapshot.messages)
+    return pa.concat_tables([table for table in read if table is not None] or [_empty(columns)])
 
 
 def score_files(url: str, model_id: str, bucket: int, buckets: int, folder: str = "scores") -> list[str]:

@@ -71,6 +71,7 @@ def ingest(exports: tuple[str, ...], url: str, runner: "Runner", rest: Rest) -> 
     settings = _settings(rest)
     if not storage.is_local(url) and not rest["key_file"] and not os.environ.get("DRUGSCAN_KEY_FILE"):
         raise Failed(f"{url} is shared storage: give the key of its pseudonyms with --key-file, the same for everybody")
+    keys.check_outside(rest["key_file"], url)
     key = keys.load_or_make(rest["key_file"])
     sources, _ = inputs.find_sources(exports)
     info = stages.open_or_make(url, settings, keys.check_value(key), sources)

@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from drugscan import cli, corpus, demo, models, publish, statistics, storage
+from drugscan import cli, corpus, demo, keys, models, publish, statistics, storage
 from tests import conftest
 from tests.object_store import ObjectStore
+from tests.test_ingest import desktop, message
 
 FAST = models.Choice("fast")
 
@@ -110,3 +111,18 @@ def test_scan_in_object_storage(bucket: str, object_store: ObjectStore, exports:
     assert _same(_tables(url)[0], exports.all_tables)
     assert object_store.uploads(name) == []
     assert [key for key in object_store.keys(name) if storage.TEMPORARY in key] == []
+
+
+def test_the_key_may_lie_in_another_bucket(bucket: str, object_store: ObjectStore, tmp_path: Path) -> None:
+    private = object_store.make_bucket(f"{bucket.removeprefix('s3://')}-private")
+    storage.write_bytes(f"{private}/pseudonym.key", conftest.KEY.hex().encode() + b"\n")
+    assert keys.load_or_make(f"{private}/pseudonym.key") == conftest.KEY
+    with pytest.raises(keys.KeyFileError, match=r"s3://.*/none.key: no such key file"):
+        keys.load_or_make(f"{private}/none.key")
+    export = desktop(tmp_path / "r.json", [message(1, "hallo")])
+    refused = _run("ingest", export, "--corpus", f"{bucket}/c", "--key-file", f"{bucket}/c/pseudonym.key", "--local")
+    assert refused.exit_code == 1
+    assert "lies inside the corpus; keep the key where readers of the corpus cannot get at it" in refused.stderr
+    done = _run("ingest", export, "--corpus", f"{bucket}/c", "--key-file", f"{private}/pseudonym.key", "--local")
+    assert done.exit_code == 0
+    assert corpus.open_corpus(f"{bucket}/c").key_check == keys.check_value(conftest.KEY)
