@@ -90,7 +90,9 @@ reading_options = options(
 )
 running_options = options(
     click.option("--local", is_flag=True, help="Without Ray, in this process."),
-    click.option("--workers", type=click.IntRange(1), help="Workers at most [default: one per CPU]."),
+    click.option(
+        "--workers", type=click.IntRange(1), help="Workers at most [default: one per CPU, also of nodes that join]."
+    ),
     click.option(
         "--address", metavar="ADDRESS", help="Ray cluster to use [default: this machine; in a job: its cluster]."
     ),

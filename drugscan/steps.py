@@ -41,7 +41,8 @@ def runner_for(rest: Rest) -> "Runner":
     cluster.start(address, rest["workers"])
     if rest["gpus_per_worker"] and address is None and not cluster.gpus():
         raise Failed("this machine has no GPU that Ray can see; leave out --gpus-per-worker, or give --address")
-    return cluster.OnRay(rest["workers"], rest["gpus_per_worker"])
+    workers = rest["workers"] or (cluster.MOST_WORKERS if address else None)
+    return cluster.OnRay(workers, rest["gpus_per_worker"])
 
 
 def stop(rest: Rest) -> None:

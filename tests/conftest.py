@@ -3,6 +3,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -13,6 +14,9 @@ from drugscan.progress import Silent
 from drugscan.settings import Settings
 from tests.fake_model import FakeModel
 from tests.object_store import FaultProxy, ObjectStore
+
+if TYPE_CHECKING:
+    from tests import varied
 
 KEY = b"k" * 32
 Reach = Callable[[dict[str, str]], None]
@@ -126,6 +130,14 @@ def proxy(object_store: ObjectStore, bucket: str, reach: Reach) -> Iterator[Faul
     with FaultProxy(object_store) as proxy:
         reach(object_store.environment(proxy.endpoint))
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> "varied.Exports":
+    """Small exports of several formats, and the tables of a scan of them on disk."""
+    from tests import varied
+
+    return varied.make(tmp_path_factory.mktemp("varied"))
 
 
 REPOSITORY = Path(__file__).parent.parent

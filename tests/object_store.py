@@ -34,7 +34,7 @@ class ObjectStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = dict(zip(_SERVICES, _free_ports(len(_SERVICES)), strict=True))
+        self._ports = {service: free_port() for service in _SERVICES}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -258,14 +258,12 @@ def _weed() -> str:
     return found
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free, each with the one 10,000 above it, where SeaweedFS expects the second of a service."""
-    found: list[int] = []
-    while len(found) < count:
+def free_port() -> int:
+    """A port that is free together with the one 10,000 above it, where SeaweedFS expects the second of a service."""
+    while True:
         port = random.SystemRandom().choice(_PORTS)
-        if port not in found and all(_is_free(each) for each in (port, port + 10_000)):
-            found.append(port)
-    return found
+        if all(_is_free(each) for each in (port, port + 10_000)):
+            return port
 
 
 def _is_free(port: int) -> bool:
