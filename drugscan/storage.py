@@ -89,6 +89,8 @@ def open_binary(url: str) -> BinaryIO:
 def read_bytes(url: str, start: int = 0, end: int | None = None) -> bytes:
     """Bytes `start` to `end` (exclusive; null = to the end) of `url`."""
     with _at(url) as (fs, path):
+        if isinstance(fs, LocalFileSystem):
+            return bytes(fs.cat_file(path, start=start or None, end=end))
         return remote.whole(lambda: bytes(fs.cat_file(path, start=start or None, end=end)))
 
 

@@ -1,6 +1,6 @@
-"""The scan as a job on the cluster that runs it, with the options of `drugscan scan`:
+r"""The scan as a job on the cluster that runs it, with the options of `drugscan scan`:
 
-    ray job submit --working-dir . -- python jobs/scan.py s3://BUCKET/exports --corpus s3://BUCKET/corpus \\
+    ray job submit --working-dir . -- python jobs/scan.py s3://BUCKET/exports --corpus s3://BUCKET/corpus \
         --key-file s3://PRIVATE/pseudonym.key
 
 The nodes need the right to read and write the buckets (a role, or AWS_* in --runtime-env-json). What .gitignore and
