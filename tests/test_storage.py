@@ -22,9 +22,9 @@ LARGE = bytes(range(256)) * 80_000
 
 
 @pytest.fixture
-def few_attempts(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def one_attempt(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails for good shall not take a minute."""
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     remote.forget_clients()
 
 
@@ -255,7 +255,7 @@ def test_a_missing_file_is_named(bucket: str) -> None:
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "nothing answers there; check AWS_ENDPOINT_URL and the network"),
     ],
 )
-@pytest.mark.usefixtures("few_attempts")
+@pytest.mark.usefixtures("one_attempt")
 def test_settings_that_are_wrong_are_named(
     variables: dict[str, str | None],
     said: str,
@@ -264,7 +264,7 @@ def test_settings_that_are_wrong_are_named(
     reach: Reach,
     tmp_path: Path,
 ) -> None:
-    given = {**object_store.environment(), "AWS_MAX_ATTEMPTS": "2", **variables}
+    given = {**object_store.environment(), "AWS_MAX_ATTEMPTS": "1", **variables}
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         given[name] = str(tmp_path / "none")
     reach({name: value for name, value in given.items() if value is not None})
@@ -288,7 +288,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("fault", "said"), REFUSALS, ids=[fault.code or "cut" for fault, _ in REFUSALS])
-@pytest.mark.usefixtures("few_attempts")
+@pytest.mark.usefixtures("one_attempt")
 def test_refusals_are_told_in_words_that_say_what_to_do(
     fault: Fault, said: str, bucket: str, proxy: FaultProxy
 ) -> None:
@@ -299,7 +299,7 @@ def test_refusals_are_told_in_words_that_say_what_to_do(
             assert said in told
 
 
-@pytest.mark.usefixtures("few_attempts")
+@pytest.mark.usefixtures("one_attempt")
 def test_what_breaks_while_it_is_read_is_named_too(bucket: str, proxy: FaultProxy) -> None:
     url = f"{bucket}/large.bin"
     storage.write_bytes(url, LARGE)
