@@ -66,8 +66,9 @@ class RayCluster:
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(30)
+                self._process.wait(20)
             _end_session(self._process.pid)
+            self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

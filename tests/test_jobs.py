@@ -64,7 +64,7 @@ def jobs(ray_cluster: RayCluster, object_store: ObjectStore, working_dir: Path, 
     return Jobs(ray_cluster, object_store, working_dir, bucket)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_scan_and_tables_as_jobs(jobs: Jobs, bucket: str, object_store: ObjectStore, exports: Exports) -> None:
     url = f"{bucket}/corpus"
     for path in [*exports.first, exports.late]:
