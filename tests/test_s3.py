@@ -1,11 +1,13 @@
 """The whole scan in object storage: exports there, corpus there, on real Ray; the same tables as on a disk."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
@@ -20,6 +22,7 @@ def _run(*command: str) -> Result:
     return CliRunner().invoke(cli.main, list(command), catch_exceptions=False)
 
 
+@pytest.mark.timeout(600)
 def test_scan_in_object_storage(bucket: str, object_store: ObjectStore, exports: Exports, tmp_path: Path) -> None:
     url, there = f"{bucket}/corpus", f"{bucket}/exports"
     for path in exports.first:
@@ -54,6 +57,17 @@ def test_scan_in_object_storage(bucket: str, object_store: ObjectStore, exports:
     assert same(tables_of(url)[0], exports.all_tables)
     assert object_store.uploads(name) == []
     assert [key for key in object_store.keys(name) if storage.TEMPORARY in key] == []
+
+
+def test_parquet_of_another_program_in_object_storage(bucket: str) -> None:
+    rows = pl.DataFrame({"body": ["te koop", "hallo", "dag"], "chat": [7, 7, 8], "at": [1_700_000_000] * 3})
+    sink = io.BytesIO()
+    rows.write_parquet(sink)
+    storage.write_bytes(f"{bucket}/rows.parquet", sink.getvalue())
+    columns = "text=body,chat_id=chat,sent_at=at"
+    read = _run("ingest", f"{bucket}/rows.parquet", "--corpus", f"{bucket}/c", "--columns", columns, "--local")
+    assert "read: 3 messages in 1 new ranges" in read.stderr
+    assert conftest.messages(f"{bucket}/c").sort("source_offset")["text"].to_list() == rows["body"].to_list()
 
 
 def test_the_key_may_lie_in_another_bucket(bucket: str, object_store: ObjectStore, tmp_path: Path) -> None:
