@@ -1,3 +1,3 @@
 """drugscan: find, count and map drug advertisements in Telegram messages."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

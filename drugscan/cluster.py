@@ -30,6 +30,8 @@ from drugscan.stages import FilePlan
 
 TRIES: Final = 3
 """A range or shard that kills its worker this often has failed."""
+MOST_WORKERS: Final = 1_000
+"""On a cluster that may grow: Ray Data adds workers as there is room for them, and asks for nodes."""
 PLAN_HERE_BYTES: Final = 256 * 1024 * 1024
 """Input that is planned in the driver: about a second of work, where a first Ray Data plan takes four."""
 _OBJECT_STORE_BYTES: Final = 256 * 1024 * 1024
@@ -85,19 +87,23 @@ def gpus() -> float:
     return float(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
 
 
+def _room(gpus_per_worker: float) -> int:
+    """Workers for which the cluster has GPUs (or CPUs) now; never none, since who waits makes a cluster grow."""
+    cpus = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+    return max(1, int(gpus() / gpus_per_worker if gpus_per_worker else cpus))
+
+
 class OnRay:
     """A `stages.Runner` that runs everything as Ray Data plans; see there."""
 
     def __init__(
         self, workers: int | None = None, gpus_per_worker: float = 0.0, two_operators: bool | None = None
     ) -> None:
-        """`two_operators`: reading and scoring apart; null = if there are GPUs, and then `workers` have them."""
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        cpus, self._gpus = max(1, int(resources.get("CPU", 1))), gpus_per_worker
+        """`two_operators` is for GPUs, which `workers` have then. More workers than fit join as the cluster grows."""
+        cpus, self._gpus = _room(0), gpus_per_worker
         self._two_operators = gpus_per_worker > 0 if two_operators is None else two_operators
-        on_gpus = max(1, int(gpus() / gpus_per_worker)) if gpus_per_worker else 1
-        self._workers = workers or (on_gpus if self._two_operators else cpus)
-        self._cpus = cpus if self._two_operators else self._workers
+        self._workers = workers or (_room(gpus_per_worker) if self._two_operators else cpus)
+        self._cpus = max(cpus, self._workers) if self._two_operators else self._workers
 
     def plan(self, sources: Sequence[str], settings: Settings) -> Iterator[FilePlan]:
         """One plan per file; a few small files are looked at here, before a worker could have started."""
@@ -162,10 +168,11 @@ def _fused(given: tuple[bytes, bytes, int], size: int) -> list[_Operator]:
 
 
 def _actors(given: tuple[Any, ...], size: int, calls: dict[str, Any] | None = None, **resources: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Options of a Ray Data operator that is a pool of up to `size` actors, made with `given`."""
+    """Options of a Ray Data operator that is a pool of up to `size` actors, made with `given`; it grows with Ray."""
+    now = _room(resources.get("num_gpus") or 0)
     return {
         "fn_constructor_args": given,
-        "compute": ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=size, **calls or {}),
+        "compute": ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=min(size, now), **calls or {}),
         "max_restarts": TRIES,
         "max_task_retries": TRIES - 1,
         **resources,

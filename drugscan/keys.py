@@ -1,4 +1,8 @@
-"""The key of the pseudonyms: a file outside every corpus, readable by its owner alone."""
+"""The key of the pseudonyms: a file outside every corpus, readable by its owner alone.
+
+A job on a cluster is given it as `s3://` address of a private bucket, which the driver reads through `storage` with the
+rights of the cluster. Not as text in a variable: the variables of a job are shown to all who see Ray's dashboard.
+"""
 
 import os
 import secrets
@@ -14,29 +18,37 @@ class KeyFileError(ValueError):
     """A key file that cannot be used; the message says what to do."""
 
 
-def default_path() -> Path:
+def default_path() -> str:
     """Where the key lies unless told otherwise: $DRUGSCAN_KEY_FILE, else the user's configuration folder."""
-    named = os.environ.get("DRUGSCAN_KEY_FILE")
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(named) if named else Path(base) / "drugscan" / "pseudonym.key"
+    return os.environ.get("DRUGSCAN_KEY_FILE") or str(Path(base) / "drugscan" / "pseudonym.key")
 
 
 def load_or_make(path: str | None) -> bytes:
-    """The key in a file; the default file is made when it is not there yet."""
-    file = Path(path) if path else default_path()
-    if not file.exists():
-        if path:
+    """The key in a file (local or `s3://`); the default file is made when it is not there yet.
+
+    Raises `KeyFileError` for what is no key, `StorageError` for a file that cannot be read.
+    """
+    file = path or default_path()
+    if not storage.exists(file):
+        if path or not storage.is_local(file):
             raise KeyFileError(f"{file}: no such key file")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        storage.create(str(file), secrets.token_hex(KEY_BYTES).encode())
-        file.chmod(0o600)
+        storage.create(file, secrets.token_hex(KEY_BYTES).encode())
+        Path(file).chmod(0o600)
     try:
-        key = bytes.fromhex(file.read_text().strip())
+        key = bytes.fromhex(storage.read_bytes(file).decode().strip())
     except ValueError as error:
         raise KeyFileError(f"{file} does not hold a key ({KEY_BYTES} bytes as hex digits)") from error
     if len(key) != KEY_BYTES:
         raise KeyFileError(f"{file} holds {len(key)} bytes, a key has {KEY_BYTES}")
     return key
+
+
+def check_outside(path: str | None, corpus_url: str) -> None:
+    """Raises `KeyFileError` for a key inside the corpus: whoever may read the corpus could undo its pseudonyms."""
+    file = path or default_path()
+    if file.startswith(corpus_url.rstrip("/") + "/"):
+        raise KeyFileError(f"{file} lies inside the corpus; keep the key where readers of the corpus cannot get at it")
 
 
 def check_value(key: bytes) -> str:

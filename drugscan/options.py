@@ -83,11 +83,17 @@ reading_options = options(
     click.option("--timezone", default="Europe/Amsterdam", show_default=True, help="Zone of times without one."),
     click.option("--include-private", is_flag=True, help="Also read personal, bot and saved-messages chats."),
     click.option("--columns", metavar="OURS=THEIRS,...", help="Columns of CSV, JSONL or Parquet of another program."),
-    click.option("--key-file", metavar="FILE", help="Key of the pseudonyms [default: one of your own, made once]."),
+    click.option(
+        "--key-file",
+        metavar="FILE",
+        help="Key of the pseudonyms, local or s3:// [default: one of your own, made once].",
+    ),
 )
 running_options = options(
     click.option("--local", is_flag=True, help="Without Ray, in this process."),
-    click.option("--workers", type=click.IntRange(1), help="Workers at most [default: one per CPU]."),
+    click.option(
+        "--workers", type=click.IntRange(1), help="Workers at most [default: one per CPU, also of nodes that join]."
+    ),
     click.option(
         "--address", metavar="ADDRESS", help="Ray cluster to use [default: this machine; in a job: its cluster]."
     ),

@@ -49,7 +49,7 @@ class Bar:
 
 
 class Lines:
-    """A line now and then, for logs."""
+    """A line when a stage begins, one when it ends, and one every half minute between, for logs."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -62,6 +62,7 @@ class Lines:
         self._stage, self._unit, self._total = stage, _unit(unit), total or 0
         self._done = self._messages = 0
         self._started = self._said = time.monotonic()
+        self._write(f"{stage} ...")
 
     def advance(self, done: int, messages: int) -> None:
         """Count, and say so if half a minute has passed."""
@@ -78,7 +79,10 @@ class Lines:
     def _say(self, how_far: str) -> None:
         seconds = time.monotonic() - self._started
         speed = _speed(self._messages, self._started, self._unit)
-        self._stream.write(f"{self._stage}: {how_far}, {speed} ({seconds:.0f} s)\n")
+        self._write(f"{self._stage}: {how_far}, {speed} ({seconds:.0f} s)")
+
+    def _write(self, line: str) -> None:
+        self._stream.write(f"{line}\n")
         self._stream.flush()
 
 

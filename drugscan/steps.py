@@ -41,7 +41,8 @@ def runner_for(rest: Rest) -> "Runner":
     cluster.start(address, rest["workers"])
     if rest["gpus_per_worker"] and address is None and not cluster.gpus():
         raise Failed("this machine has no GPU that Ray can see; leave out --gpus-per-worker, or give --address")
-    return cluster.OnRay(rest["workers"], rest["gpus_per_worker"])
+    workers = rest["workers"] or (cluster.MOST_WORKERS if address else None)
+    return cluster.OnRay(workers, rest["gpus_per_worker"])
 
 
 def stop(rest: Rest) -> None:
@@ -71,6 +72,7 @@ def ingest(exports: tuple[str, ...], url: str, runner: "Runner", rest: Rest) -> 
     settings = _settings(rest)
     if not storage.is_local(url) and not rest["key_file"] and not os.environ.get("DRUGSCAN_KEY_FILE"):
         raise Failed(f"{url} is shared storage: give the key of its pseudonyms with --key-file, the same for everybody")
+    keys.check_outside(rest["key_file"], url)
     key = keys.load_or_make(rest["key_file"])
     sources, _ = inputs.find_sources(exports)
     info = stages.open_or_make(url, settings, keys.check_value(key), sources)

@@ -1,7 +1,7 @@
 """Files on disk or in object storage behind the same few functions: list, read, range-read, atomic write.
 
-Nothing outside this module knows whether a URL is local or `s3://`. A file either is not there or is whole:
-locally a temporary name, fsync and rename; in object storage one PUT, or a multipart upload completed last.
+Nothing outside this module and `remote` knows whether a URL is local or `s3://`. A file either is not there or is
+whole: locally a temporary name, fsync and rename; in object storage one PUT, or a multipart upload completed last.
 """
 
 import os
@@ -14,22 +14,23 @@ from typing import BinaryIO, Final, cast
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from drugscan import remote
+from drugscan.storage_errors import StorageError as StorageError
+from drugscan.storage_errors import code_of, explained
+
 TEMPORARY: Final = ".tmp-"
 """Prefix of files that are being written; never listed."""
 _CHUNK: Final = 8 * 1024 * 1024
-
-
-class StorageError(OSError):
-    """A file, folder or bucket that cannot be used; the message names it and the next step."""
+_WITHOUT_WORDS: Final = {"301", "400", "403", "404"}
+"""Codes of answers to HEAD, which have no body that would say more."""
 
 
 def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The filesystem that serves `url`, and the path in it. Credentials and endpoint: the usual AWS variables."""
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise StorageError(f"{url}: no support for this kind of address ({error})") from error
-    return fs, path
+    if not is_local(url):
+        return remote.client(url)
+    fs: LocalFileSystem = fsspec.filesystem("file")
+    return fs, str(fs._strip_protocol(url))
 
 
 def is_local(url: str) -> bool:
@@ -51,76 +52,100 @@ def beside(url: str, path: str) -> str:
 
 
 @contextmanager
-def _named(url: str) -> Iterator[None]:
-    """Errors of the storage become a `StorageError` that names `url` and what to do."""
+def _at(url: str) -> Iterator[tuple[fsspec.AbstractFileSystem, str]]:
+    """The filesystem of `url` and the path in it; errors there become a `StorageError` that says what to do."""
+    fs, path = filesystem(url)
     try:
-        yield
+        yield fs, path
     except StorageError:
         raise
-    except FileNotFoundError as error:
-        raise StorageError(f"{url}: not found") from error
-    except PermissionError as error:
-        raise StorageError(f"{url}: access denied; check the permissions or the AWS credentials") from error
-    except OSError as error:
-        raise StorageError(f"{url}: {error.strerror or error}") from error
     except Exception as error:  # botocore's own errors (no credentials, no such endpoint) are no OSError
-        raise StorageError(f"{url}: {error}") from error
+        cause = _in_words(fs, path, error) if code_of(error) in _WITHOUT_WORDS else error
+        raise StorageError(explained(url, cause)) from error
+
+
+def _in_words(fs: fsspec.AbstractFileSystem, path: str, error: Exception) -> Exception:
+    """The error that a listing of the bucket gives, which says why; else the error itself."""
+    try:
+        fs.call_s3("list_objects_v2", Bucket=path.split("/")[0], MaxKeys=1)
+    except Exception as other:
+        return other
+    return error
+
+
+def _is_absent(error: FileNotFoundError) -> bool:
+    """Whether the file is missing; a missing bucket is another matter."""
+    return code_of(error) not in {"NoSuchBucket", *_WITHOUT_WORDS}
 
 
 def open_binary(url: str) -> BinaryIO:
-    """`url` open for reading, seekable; raises `StorageError`."""
-    fs, path = filesystem(url)
-    with _named(url):
-        return cast(BinaryIO, open(path, "rb") if isinstance(fs, LocalFileSystem) else fs.open(path, "rb"))  # noqa: SIM115
+    """`url` open for reading, seekable; opening and reading raise `StorageError`."""
+    with _at(url) as (fs, path):
+        return cast(
+            BinaryIO, open(path, "rb") if isinstance(fs, LocalFileSystem) else remote.open_remote(url, fs, path)
+        )  # noqa: SIM115
 
 
 def read_bytes(url: str, start: int = 0, end: int | None = None) -> bytes:
     """Bytes `start` to `end` (exclusive; null = to the end) of `url`."""
-    fs, path = filesystem(url)
-    with _named(url):
-        return bytes(fs.cat_file(path, start=start or None, end=end))
+    with _at(url) as (fs, path):
+        if isinstance(fs, LocalFileSystem):
+            return bytes(fs.cat_file(path, start=start or None, end=end))
+        return remote.whole(lambda: bytes(fs.cat_file(path, start=start or None, end=end)))
 
 
 def size(url: str) -> int:
     """Length of `url` in bytes."""
-    fs, path = filesystem(url)
-    with _named(url):
+    with _at(url) as (fs, path):
         return int(fs.size(path))
 
 
 def exists(url: str) -> bool:
-    """Whether there is a file or folder `url`."""
-    fs, path = filesystem(url)
-    with _named(url):
-        return bool(fs.exists(path))
+    """Whether there is a file or folder `url`; a bucket that cannot be looked into is a `StorageError`."""
+    return _kind(url) is not None
+
+
+def is_folder(url: str) -> bool:
+    """Whether `url` is a folder (in object storage: a prefix with something below it, and no file of that name)."""
+    return _kind(url) == "directory"
+
+
+def _kind(url: str) -> str | None:
+    """`file`, `directory`, or null when there is nothing."""
+    with _at(url) as (fs, path):
+        try:
+            if isinstance(fs, LocalFileSystem) and os.path.isdir(path):  # also behind a link
+                return "directory"
+            return str(fs.info(path)["type"])
+        except FileNotFoundError as error:
+            if not _is_absent(error):
+                raise
+            return None
 
 
 def list_files(url: str) -> list[str]:
     """URLs of all finished files below `url`, sorted; empty when there is no such folder."""
-    fs, path = filesystem(url)
-    with _named(url):
-        found = fs.find(path) if fs.exists(path) else []
-    return sorted(_restored(fs, url, name) for name in found if not name.rsplit("/", 1)[-1].startswith(TEMPORARY))
+    with _at(url) as (fs, path):
+        try:
+            found = fs.find(path)
+        except FileNotFoundError as error:
+            if not _is_absent(error):
+                raise
+            found = []
+        # consoles make empty objects that end in a slash to show a folder
+        files = [name for name in found if not name.endswith("/") and not _name(name).startswith(TEMPORARY)]
+        return sorted(_restored(fs, url, name) for name in files)
 
 
 def glob(url: str) -> list[str]:
     """URLs of the files and folders that match a pattern, sorted."""
-    fs, _ = filesystem(url)
-    with _named(url):
+    with _at(url) as (fs, _):
         return sorted(_restored(fs, url, name) for name in fs.glob(url))
-
-
-def is_folder(url: str) -> bool:
-    """Whether `url` is a folder (in object storage: a prefix with something below it)."""
-    fs, path = filesystem(url)
-    with _named(url):
-        return bool(fs.isdir(path))
 
 
 def identity(url: str) -> str:
     """Digest of the content: size + ETag where the storage gives one, size + BLAKE2b of the bytes elsewhere."""
-    fs, path = filesystem(url)
-    with _named(url):
+    with _at(url) as (fs, path):
         if not isinstance(fs, LocalFileSystem):
             info = fs.info(path)
             mark = str(info.get("ETag") or info.get("etag") or info.get("md5Hash") or info.get("LastModified"))
@@ -142,8 +167,7 @@ def digest(*parts: str) -> str:
 
 def write_bytes(url: str, data: bytes | memoryview) -> None:
     """Write `url` whole or not at all; an existing file is replaced."""
-    fs, path = filesystem(url)
-    with _named(url):
+    with _at(url) as (fs, path):
         if isinstance(fs, LocalFileSystem):
             _write_local(path, data)
         else:
@@ -152,8 +176,7 @@ def write_bytes(url: str, data: bytes | memoryview) -> None:
 
 def create(url: str, data: bytes) -> bool:
     """Write `url` only if it is not there yet; False when somebody else was first."""
-    fs, path = filesystem(url)
-    with _named(url):
+    with _at(url) as (fs, path):
         if not isinstance(fs, LocalFileSystem):
             return _create_remote(fs, path, data)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -164,24 +187,25 @@ def create(url: str, data: bytes) -> bool:
             return False
         finally:
             os.unlink(temporary)
+        _sync_folder(path)
         return True
 
 
 def delete(url: str) -> None:
     """Remove a file; nothing happens when it is gone already."""
-    fs, path = filesystem(url)
-    with _named(url):
-        if fs.exists(path):
+    with _at(url) as (fs, path):
+        try:
             fs.rm_file(path)
+        except FileNotFoundError as error:
+            if not _is_absent(error):
+                raise
 
 
 def _create_remote(fs: fsspec.AbstractFileSystem, path: str, data: bytes) -> bool:
+    """PUT with If-None-Match. Stores tell of a lost race in several ways: what counts is who stands there now."""
     try:
         fs.pipe_file(path, data, mode="create")
-    except FileExistsError:
-        return False
     except OSError:
-        # some servers answer a lost race with a plain error: what counts is who stands there now
         if fs.exists(path):
             return False
         raise
@@ -196,6 +220,16 @@ def _write_local(path: str, data: bytes | memoryview) -> None:
     except OSError:
         os.unlink(temporary)
         raise
+    _sync_folder(path)
+
+
+def _sync_folder(path: str) -> None:
+    """Make the name of a file as durable as its content: without it a power cut can keep a later file and lose this."""
+    handle = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _temporary(path: str, data: bytes | memoryview) -> str:
@@ -218,3 +252,7 @@ def _restored(fs: fsspec.AbstractFileSystem, url: str, name: str) -> str:
     if not isinstance(fs, LocalFileSystem):
         return str(fs.unstrip_protocol(name))
     return name if os.path.isabs(url) or not is_local(url) else os.path.relpath(name)
+
+
+def _name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]

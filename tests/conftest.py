@@ -1,18 +1,26 @@
 import os
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
-from drugscan import corpus, demo, inputs, listings, models, stages, storage
+from drugscan import corpus, demo, inputs, listings, models, remote, stages, storage
 from drugscan.columns import pseudonym
 from drugscan.ingest import Destination
 from drugscan.progress import Silent
 from drugscan.settings import Settings
 from tests.fake_model import FakeModel
+from tests.object_store import FaultProxy, ObjectStore
+
+if TYPE_CHECKING:
+    from tests import varied
 
 KEY = b"k" * 32
+Reach = Callable[[dict[str, str]], None]
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,53 @@ def own_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     file = tmp_path_factory.getbasetemp() / "pseudonym.key"
     file.write_text(KEY.hex())
     monkeypatch.setenv("DRUGSCAN_KEY_FILE", str(file))
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An object store for all tests that do not break it; the others make one of their own."""
+    store = ObjectStore(tmp_path_factory.mktemp("store") / "data")
+    store.start()
+    yield store
+    store.kill()
+
+
+@pytest.fixture
+def reach(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reach]:
+    """Point this process, and all that it starts, to an object store."""
+
+    def at(environment: dict[str, str]) -> None:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        remote.forget_clients()
+
+    yield at
+    remote.forget_clients()
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore, reach: Reach) -> str:
+    """A new bucket in the object store, as `s3://` address; this process and all that it starts can reach it."""
+    reach(object_store.environment())
+    return object_store.make_bucket(f"test-{secrets.token_hex(4)}")
+
+
+@pytest.fixture
+def proxy(object_store: ObjectStore, bucket: str, reach: Reach) -> Iterator[FaultProxy]:
+    """A proxy before the object store through which `bucket` is reached; add faults to it."""
+    with FaultProxy(object_store) as proxy:
+        reach(object_store.environment(proxy.endpoint))
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> "varied.Exports":
+    """Small exports of several formats, and the tables of a scan of them on disk."""
+    from tests import varied
+
+    return varied.make(tmp_path_factory.mktemp("varied"))
 
 
 REPOSITORY = Path(__file__).parent.parent

@@ -92,6 +92,9 @@ def test_key_is_made_once_and_kept_to_its_owner(tmp_path: Path, monkeypatch: pyt
         keys.load_or_make(str(tmp_path / "bad"))
     with pytest.raises(keys.KeyFileError, match="no such key file"):
         keys.load_or_make(str(tmp_path / "none"))
+    with pytest.raises(keys.KeyFileError, match="lies inside the corpus"):
+        keys.check_outside(str(tmp_path / "c" / "key"), str(tmp_path / "c"))
+    keys.check_outside(str(tmp_path / "c.key"), str(tmp_path / "c"))
 
 
 def test_buckets_are_a_power_of_two_of_four_million_messages() -> None:

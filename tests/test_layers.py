@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "drugscan"
 LAYERS = {
-    0: {"schema", "settings", "storage", "corpus", "text", "keys"},
+    0: {"schema", "settings", "storage", "storage_errors", "remote", "corpus", "text", "keys"},
     1: {
         "inputs",
         "formats",
