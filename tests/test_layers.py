@@ -31,6 +31,7 @@ LAYERS = {
         "columns",
         "ingest",
         "score",
+        "versions",
         "listings",
         "given",
         "linking",
@@ -39,6 +40,8 @@ LAYERS = {
         "substances",
         "price_statistics",
         "statistics",
+        "aggregate",
+        "ledger",
         "compact",
         "measures",
         "resampling",
@@ -58,7 +61,7 @@ LAYERS = {
         "merged_training",
         "stacking",
     },
-    3: {"stages", "cluster", "report", "publish", "progress", "show"},
+    3: {"stages", "stateless", "cluster", "report", "publish", "progress", "show"},
     4: {"cli", "options", "steps", "model_commands"},
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}

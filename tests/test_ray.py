@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from drugscan import cluster, corpus, formats, models, score, stages
+from drugscan import aggregate, cluster, corpus, formats, models, score, stages
 from drugscan.ingest import Destination
 from drugscan.schema import LABELS
 from drugscan.settings import Settings
@@ -62,7 +62,9 @@ def test_tables_on_ray_are_those_without(
     assert scored.failures == []
     assert scored.messages >= small_demo.summary.texts
     assert conftest.score(url, runner).done == 0
-    assert conftest.equal(conftest.tables(url), undisturbed)
+    assert conftest.equal(conftest.tables(url, runner=runner), undisturbed)
+    left = Path(url, "tables", "test")
+    assert sorted({path.parent.name for path in left.rglob("*.*")}) == ["listings"]
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,35 @@ def test_a_range_that_kills_its_worker_is_named_and_the_rest_is_done(tmp_path: P
     seen = [summary.counts for summary in cluster.OnRay(2).ingest([good, poison], to)]
     assert [counts.read for counts in seen if counts] == [1]
     assert len(corpus.snapshot(url).messages) == 1
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_bucket_that_cannot_be_counted_ends_the_run_with_its_reason(
+    tmp_path: Path, small_demo: conftest.Demo
+) -> None:
+    """Tables without it would be wrong; what was published before stands."""
+    url = str(tmp_path / "c")
+    conftest.ingest([small_demo.exports], url)
+    conftest.score(url)
+    damaged = min(Path(url, "scores").rglob("*.parquet"))
+    damaged.write_bytes(b"PAR1 nothing PAR1")
+    with pytest.raises(corpus.CorpusError, match=r"bucket \d+ of the corpus could not be counted: .*[Pp]arquet"):
+        conftest.tables(url, runner=cluster.OnRay(2))
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_bucket_that_kills_its_worker_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = str(tmp_path / "c")
+    conftest.ingest([_texts(tmp_path / "in")], url)
+    monkeypatch.setattr(cluster.stateless, "count_bucket", _die_on_three)
+    with pytest.raises(corpus.CorpusError, match="buckets 3 could not be counted: the worker died on them each time"):
+        conftest.tables(url, runner=cluster.OnRay(2))
+
+
+def _die_on_three(work: aggregate.Work, row: bytes) -> list[aggregate.BucketSummary]:
+    if row == b"3":
+        os._exit(1)
+    return [aggregate.count_bucket(work, int(row))]
 
 
 def _scan(exports: str, url: str, environment: dict[str, str]) -> subprocess.Popen[str]:
