@@ -16,11 +16,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from drugscan import aggregate, cluster, corpus, formats, models, score, stages
+from drugscan import aggregate, cluster, corpus, formats, models, score, stages, stateless
 from drugscan.ingest import Destination
 from drugscan.schema import LABELS
 from drugscan.settings import Settings
 from tests import conftest
+from tests.fake_model import FakeModel
 from tests.test_huggingface import TEXTS, classifier, detector, spread
 from tests.test_ingest import desktop, message
 
@@ -136,32 +137,29 @@ def test_a_range_that_kills_its_worker_is_named_and_the_rest_is_done(tmp_path: P
 
 
 @pytest.mark.usefixtures("ray_here")
-def test_a_bucket_that_cannot_be_counted_ends_the_run_with_its_reason(
-    tmp_path: Path, small_demo: conftest.Demo
-) -> None:
-    """Tables without it would be wrong; what was published before stands."""
-    url = str(tmp_path / "c")
-    conftest.ingest([small_demo.exports], url)
-    conftest.score(url)
-    damaged = min(Path(url, "scores").rglob("*.parquet"))
-    damaged.write_bytes(b"PAR1 nothing PAR1")
-    with pytest.raises(corpus.CorpusError, match=r"bucket \d+ of the corpus could not be counted: .*[Pp]arquet"):
-        conftest.tables(url, runner=cluster.OnRay(2))
+def test_a_bucket_that_cannot_be_counted_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    """Tables without it would be wrong."""
+    url, model = str(tmp_path / "c"), FakeModel({}, "fake")
+    conftest.ingest([_texts(tmp_path / "in")], url)
+    damaged = Path(corpus.score_url(url, model.model_id, (16, 3, "ab")))
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no scores")
+    with pytest.raises(corpus.CorpusError, match="bucket 3 of the corpus could not be counted: .*[Pp]arquet"):
+        conftest.tables(url, model, cluster.OnRay(2))
 
 
 @pytest.mark.usefixtures("ray_here")
 def test_a_bucket_that_kills_its_worker_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die_on_three(work: aggregate.Work, row: bytes) -> list[aggregate.BucketSummary]:
+        if row == b"3":
+            os._exit(1)
+        return [aggregate.count_bucket(work, int(row))]
+
     url = str(tmp_path / "c")
     conftest.ingest([_texts(tmp_path / "in")], url)
-    monkeypatch.setattr(cluster.stateless, "count_bucket", _die_on_three)
+    monkeypatch.setattr(stateless, "count_bucket", die_on_three)
     with pytest.raises(corpus.CorpusError, match="buckets 3 could not be counted: the worker died on them each time"):
-        conftest.tables(url, runner=cluster.OnRay(2))
-
-
-def _die_on_three(work: aggregate.Work, row: bytes) -> list[aggregate.BucketSummary]:
-    if row == b"3":
-        os._exit(1)
-    return [aggregate.count_bucket(work, int(row))]
+        conftest.tables(url, FakeModel({}, "fake"), cluster.OnRay(2))
 
 
 def _scan(exports: str, url: str, environment: dict[str, str]) -> subprocess.Popen[str]:
