@@ -95,7 +95,7 @@ def run(command: list[str], log: Path) -> dict[str, float]:
     return {
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime + watch.cpu_of_others(), 2),
         "wall_seconds": round(time.perf_counter() - started, 1),
-        "driver_mb": round(max(usage.ru_maxrss * 1024, watch.peak["driver"]) / 1e6),
+        "driver_mb": round(watch.peak["driver"] / 1e6),
         "worker_mb": round(watch.peak["worker"] / 1e6),
     }
 

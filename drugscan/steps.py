@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Rest = dict[str, Any]
 """The options of a command, by the names in `options`."""
 WORTH_RAY: Final = 2_000_000
-"""Messages from which `stats` starts Ray: its start takes 6 s, a million messages some 10 s, and two cores save half."""
+"""Messages from which `stats` starts Ray: its start takes 6 s, a million messages some 10 s, and two cores halve it."""
 
 
 def runner_for(rest: Rest) -> "Runner":

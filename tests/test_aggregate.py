@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drugscan import aggregate, compact, corpus, listings, stages, versions
+from drugscan import aggregate, compact, corpus, listings, stages, steps, versions
 from drugscan.progress import Silent
 from tests import conftest
 from tests.test_ingest import desktop, message
@@ -91,3 +91,27 @@ def test_compacted_keys_are_runs_of_bounded_size(twice: str, monkeypatch: pytest
     assert sum(len(file.footer.ranges) for file in found.messages) == 2
     after = stages.run_stats(_work(twice), stages.InProcess(), Silent())
     assert conftest.equal(after, before)
+
+
+@pytest.mark.parametrize(
+    ("asked", "worth", "on_ray"),
+    [
+        ({}, 2_000_000, False),
+        ({}, 50, True),
+        ({"local": True}, 50, False),
+        ({"workers": 2}, 2_000_000, True),
+        ({"address": "auto"}, 2_000_000, True),
+    ],
+)
+def test_stats_starts_ray_when_asked_or_worth_it(
+    twice: str, asked: dict[str, object], worth: int, on_ray: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[bool] = []
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(steps, "WORTH_RAY", worth)
+    monkeypatch.setattr(steps, "runner_for", lambda rest: begun.append(not rest["local"]) or stages.InProcess())
+    monkeypatch.setattr(steps, "stop", lambda rest: begun.append(not rest["local"]))
+    rest = {"local": False, "workers": None, "address": None} | asked
+    with steps._counting(corpus.snapshot(twice), rest):
+        assert begun == [on_ray]
+    assert begun == [on_ray, on_ray]
