@@ -15,8 +15,9 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from drugscan import audit, audit_sample, contacts, corpus, gazetteer, listings, places, score, storage
+from drugscan import audit, audit_sample, contacts, corpus, gazetteer, listings, places, score, storage, versions
 from drugscan.audit import AuditError
 from drugscan.listings import Selection
 from drugscan.schema import DETECTOR_LABEL, LABELS
@@ -89,7 +90,8 @@ def read(url: str, run_facts: Mapping[str, Any]) -> pl.DataFrame:
     """One row per scored text: text_id, bucket, score, copies, is_ad, the labels, and the provinces of an ad."""
     counted, snapshot = run_facts["counted"], corpus.snapshot(url)
     selection = msgspec.convert(counted["selection"], Selection)
-    lost = listings.losers(snapshot)
+    slices = (versions.find_losers(snapshot, part)[0] for part in range(versions.slice_count(snapshot)))
+    lost = pl.DataFrame(pa.concat_tables(slices)).drop("bucket")
     parts = []
     for number in range(snapshot.buckets):
         bucket = listings.read_bucket(snapshot, number, counted["model"], selection, lost)

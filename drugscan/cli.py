@@ -18,7 +18,9 @@ from drugscan.options import (
     reading_options,
     running_options,
     selection_options,
+    telling_options,
     told,
+    worker_options,
 )
 
 
@@ -50,9 +52,9 @@ def scan(exports: tuple[str, ...], corpus: str, **rest: Any) -> None:  # noqa: A
     try:
         failures = steps.ingest(exports, corpus, runner, rest)
         failures += steps.score(corpus, runner, rest)
+        result = steps.publish_results(corpus, rest, runner)
     finally:
         steps.stop(rest)
-    result = steps.publish_results(corpus, rest)
     steps.finish(failures, result, rest)
 
 
@@ -94,8 +96,8 @@ def score_command(corpus: str, **rest: Any) -> None:  # noqa: ANN401
 @corpus_option
 @model_options
 @selection_options
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
+@worker_options
+@telling_options
 @told
 def stats(corpus: str, **rest: Any) -> None:  # noqa: ANN401
     """Compute all tables and the report from what is scored."""

@@ -14,19 +14,22 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import ray
 import ray.data
 
-from drugscan import corpus, ingest, inputs, models, score, stages
+from drugscan import corpus, inputs, models, score, stages, stateless
+from drugscan.aggregate import BucketSummary, Work
 from drugscan.ingest import Destination, RangeSummary
 from drugscan.models import ModelError
 from drugscan.schema import Range
 from drugscan.score import ShardSummary
 from drugscan.settings import Settings
 from drugscan.stages import FilePlan
+from drugscan.versions import SliceSummary
 
 TRIES: Final = 3
 """A range or shard that kills its worker this often has failed."""
@@ -111,18 +114,20 @@ class OnRay:
             yield from (stages.plan_file(source, settings) for source in sources)
             return
         rows = [source.encode() for source in sources]
-        done = (msgspec.json.decode(row, type=FilePlan) for row in self._map(rows, _Plan(settings)))
+        done = (
+            msgspec.json.decode(row, type=FilePlan) for row in self._map(rows, partial(stateless.plan_file, settings))
+        )
         yield from _missing_plans(done, sources)
 
     def ingest(self, ranges: Sequence[Range], to: Destination) -> Iterator[RangeSummary]:
         """Summaries of the ranges, in any order; none for a range that kills its worker each time."""
         rows = [msgspec.json.encode(range_) for range_ in ranges]
-        for row in self._map(rows, _Ingest(to)):
+        for row in self._map(rows, partial(stateless.ingest_range, to)):
             yield msgspec.json.decode(row, type=RangeSummary)
 
     def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
         """Summaries of the shards; pools of actors that each load the model once. Raises `ModelError` as they do."""
-        rows = [str(bucket).encode() for bucket in range(snapshot.buckets)]
+        rows = stateless.numbers(snapshot.buckets)
         given = (msgspec.json.encode(snapshot), msgspec.json.encode(choice), shard_texts)
         shards: Counter[int] = Counter()
         whole: dict[int, int] = {}
@@ -143,6 +148,16 @@ class OnRay:
                 error = f"the worker died on it {TRIES} times; run again, and look at its texts if it happens again"
                 yield ShardSummary(bucket, pending, error=error)
 
+    def find_losers(self, work: Work, slices: int) -> Iterator[SliceSummary]:
+        """Summaries of the slices, in any order; none for one that kills its worker each time."""
+        for row in self._map(stateless.numbers(slices), partial(stateless.find_losers, work)):
+            yield msgspec.json.decode(row, type=SliceSummary)
+
+    def aggregate(self, work: Work) -> Iterator[BucketSummary]:
+        """Summaries of the buckets, in any order; none for one that kills its worker each time."""
+        for row in self._map(stateless.numbers(work.snapshot.buckets), partial(stateless.count_bucket, work)):
+            yield msgspec.json.decode(row, type=BucketSummary)
+
     def _apart(self, given: tuple[bytes, bytes, int], size: int) -> list[_Operator]:
         """All CPUs read and tokenise for the actors that hold the GPUs; those take no CPU, so they always fit in.
 
@@ -155,10 +170,10 @@ class OnRay:
             (_Forward, _actors(given[:2], size, twice, **device)),
         ]
 
-    def _map(self, rows: Sequence[bytes], function: Callable[[_Row], Iterator[_Row]]) -> Iterator[bytes]:
-        """The function over the rows, one row per call, as stateless tasks."""
+    def _map(self, rows: Sequence[bytes], function: Callable[[bytes], Iterable[msgspec.Struct]]) -> Iterator[bytes]:
+        """Summaries (JSON) of the function over the rows, one row per call, as stateless tasks."""
         options = {"num_cpus": 1, "concurrency": self._cpus, "max_retries": TRIES - 1}
-        for row in _stream(rows, (function, options)):
+        for row in _stream(rows, (stateless.Each(function), options)):
             yield row["summary"]
 
 
@@ -199,29 +214,6 @@ def _missing_plans(done: Iterable[FilePlan], sources: Sequence[str]) -> Iterator
     for source in sources:
         if source not in planned:
             yield FilePlan(source, 0, error=f"{source}: the worker died while looking at this file")
-
-
-class _Plan:
-    """A task that plans one file."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def __call__(self, batch: _Row) -> Iterator[_Row]:
-        for row in batch["row"]:
-            yield {"summary": [msgspec.json.encode(stages.plan_file(row.decode(), self._settings))]}
-
-
-class _Ingest:
-    """A task that ingests one range."""
-
-    def __init__(self, to: Destination) -> None:
-        self._to = to
-
-    def __call__(self, batch: _Row) -> Iterator[_Row]:
-        for row in batch["row"]:
-            for summary in ingest.ingest_range(msgspec.json.decode(row, type=Range), self._to):
-                yield {"summary": [msgspec.json.encode(summary)]}
 
 
 def _row(kind: str, bucket: int, body: bytes) -> _Row:

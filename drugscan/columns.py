@@ -46,7 +46,7 @@ def tables(
         "views": pa.array([_views(m.views) for m in messages], pa.int32()),
         "text": text,
         "text_id": ids,
-        "bucket": _fine_buckets(ids, keys),
+        "bucket": fine_buckets(ids, keys),
         "links": pa.array([m.links for m in messages], pa.list_(pa.string())),
         "source": _constant(range_.source, len(messages)),
         "source_offset": offsets,
@@ -154,7 +154,7 @@ def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
-def _fine_buckets(ids: pa.Array, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int16]:
+def fine_buckets(ids: pa.Array, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int16]:
     """First 15 bits of the text id, or of the key where there is no text."""
     filled = ids.fill_null(bytes(16))
     raw = np.frombuffer(filled.buffers()[1], np.uint8, count=16 * len(ids)).reshape(-1, 16) if len(ids) else None

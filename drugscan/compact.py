@@ -4,7 +4,7 @@ A new generation is written whole, then `compacted.json` is moved to it by one w
 are deleted by the NEXT compaction, when no reader that began before can still need them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -14,6 +14,8 @@ from drugscan import corpus, score, storage
 from drugscan.corpus import Compaction, Snapshot
 from drugscan.schema import KEYS, MESSAGES, REJECTS, check
 
+KEYS_PER_RUN: Final = 4_000_000
+"""A file of keys is sorted in memory: some 400 MB."""
 FILES_WORTH: Final = 2
 """Below this many files there is nothing to gain."""
 
@@ -45,9 +47,11 @@ def compact(url: str, advance: Callable[[], None]) -> tuple[int, int]:
 
 
 def _write_generation(snapshot: Snapshot, folder: str, buckets: int, advance: Callable[[], None]) -> int:
-    """One message file per bucket, one file of keys, one of rejects; how many files that are."""
-    keys = [corpus.read_table(file) for file in snapshot.keys]
-    corpus.write_table(storage.join(folder, "keys", "all.parquet"), check(_joined(keys, KEYS), KEYS).sort_by("key"))
+    """One message file per bucket, few files of keys, one of rejects; how many files that are."""
+    runs = 0
+    for runs, keys in enumerate(_key_runs(snapshot.keys), 1):  # noqa: B007
+        path = storage.join(folder, "keys", f"run-{runs:05d}.parquet")
+        corpus.write_table(path, check(_joined(keys, KEYS), KEYS).sort_by("key"))
     rejects = [corpus.read_table(file) for file in snapshot.rejects]
     if rejects:
         corpus.write_table(storage.join(folder, "rejects", "all.parquet"), _joined(rejects, REJECTS))
@@ -57,9 +61,22 @@ def _write_generation(snapshot: Snapshot, folder: str, buckets: int, advance: Ca
         rows = check(corpus.read_bucket(wider, bucket, MESSAGES.names), MESSAGES)
         rows = rows.sort_by([("bucket", "ascending"), ("text_id", "ascending")])
         path = storage.join(folder, "messages", f"bucket-{bucket:05d}.parquet")
-        corpus.write_messages(path, rows, everywhere, buckets)
+        # a generation is whole or not there, so one of its footers can name the ranges of all
+        corpus.write_messages(path, rows, everywhere if bucket == 0 else [], buckets)
         advance()
-    return buckets + 1 + bool(rejects)
+    return buckets + runs + bool(rejects)
+
+
+def _key_runs(files: Sequence[str]) -> Iterator[list[pa.Table]]:
+    """Files of keys taken together, each read once, until they have `KEYS_PER_RUN` rows."""
+    run: list[pa.Table] = []
+    for file in files:
+        run.append(corpus.read_table(file))
+        if sum(table.num_rows for table in run) >= KEYS_PER_RUN:
+            yield run
+            run = []
+    if run:
+        yield run
 
 
 def _joined(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:

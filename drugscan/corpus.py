@@ -187,9 +187,9 @@ def snapshot(url: str) -> Snapshot:
     with ThreadPoolExecutor(_READERS) as pool:
         messages = list(pool.map(read_footer, parts["messages"]))
     # a side file whose message file never came is no data: its range is read again
-    known = {_name(file) for file in parts["messages"]} | {"all.parquet"}
-    keys, rejects = ([file for file in parts[part] if _name(file) in known] for part in ("keys", "rejects"))
-    return Snapshot(url, merged.buckets if merged else info.buckets, messages, keys, rejects)
+    known = {_name(file) for file in parts["messages"]}
+    sides = {part: [f for f in parts[part] if _name(f) in known or "/compacted/" in f] for part in ("keys", "rejects")}
+    return Snapshot(url, merged.buckets if merged else info.buckets, messages, **sides)
 
 
 def read_footer(url: str) -> MessageFile:

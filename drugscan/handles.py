@@ -64,8 +64,10 @@ _MESSENGERS: Final = (
 def find_all(text: str) -> list[Contact]:
     """The handles of a text, from left to right; one that stands there twice comes twice."""
     whole, offsets = folded(text)
-    plain, found = whole, []
-    for pattern, read in _RULES:
+    plain, lower, found = whole, whole.lower(), []
+    for sign, pattern, read in _RULES:
+        if sign not in lower:
+            continue
         for match in pattern.finditer(plain):
             if (pair := read(match)) is None:
                 continue
@@ -176,36 +178,40 @@ def _at_name(match: re.Match[str]) -> Found:
     return _telegram_name(match[1])
 
 
-_RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Found]], ...]] = tuple(
-    (re.compile(pattern, re.A), read)
-    for pattern, read in (
-        (r"(?i)\btg:/{0,2}(?:resolve|join|msg|user)\?[^\s<>]*", _telegram_scheme),
-        (_WEB + r"(?:t\.me|telegram\.(?:me|dog))/([\w+\-/]+)(?:\?[^\s<>]*)?", _telegram_link),
-        (_WEB + r"\b([a-z]\w{3,31})\.t\.me\b/?", _at_name),
-        (_WEB + r"wa\.me/(?:message|qr)/(\w+)", lambda match: ("whatsapp", match[1])),
-        (_WEB + r"wa\.me/(\+?[\d\-]+)(?:\?[^\s<>]*)?", _whatsapp_link),
+_RULES: Final[tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Found]], ...]] = tuple(
+    (sign, re.compile(pattern, re.A), read)
+    for sign, pattern, read in (
+        ("tg:", r"(?i)\btg:/{0,2}(?:resolve|join|msg|user)\?[^\s<>]*", _telegram_scheme),
+        ("/", _WEB + r"(?:t\.me|telegram\.(?:me|dog))/([\w+\-/]+)(?:\?[^\s<>]*)?", _telegram_link),
+        (".t.me", _WEB + r"\b([a-z]\w{3,31})\.t\.me\b/?", _at_name),
+        ("wa.me/", _WEB + r"wa\.me/(?:message|qr)/(\w+)", lambda match: ("whatsapp", match[1])),
+        ("wa.me/", _WEB + r"wa\.me/(\+?[\d\-]+)(?:\?[^\s<>]*)?", _whatsapp_link),
         (
+            "/send",
             _WEB + r"(?:(?:api|web)\.)?whatsapp(?:\.com|:/)/send/?\?(?:\S{0,99}&)?phone=(\+?[\d]+)[^\s<>]*",
             _whatsapp_link,
         ),
-        (_WEB + r"chat\.whatsapp\.com/(\w+)(?:\?[^\s<>]*)?", lambda match: ("whatsapp", match[1])),
-        (r"(?i)(?:\b(?:https|sgnl)://)?\bsignal\.me/#(p|eu)/([\w+\-=]+)", _signal_link),
-        (_WEB + r"snapchat\.com/add/([\w.\-]+)(?:\?[^\s<>]*)?", lambda match: ("snapchat", match[1].lower())),
-        (_WEB + r"threema\.id/(\*?\w{7,8})", lambda match: ("threema", match[1].upper())),
-        (r"(?i)\b(05[0-9a-f]{64})\b", lambda match: ("session", match[1].lower())),
-        (r"(?i)\b(?:https?://|www\.)[^\s<>]+", lambda match: _NOBODY),
+        ("chat.", _WEB + r"chat\.whatsapp\.com/(\w+)(?:\?[^\s<>]*)?", lambda match: ("whatsapp", match[1])),
+        (".me/#", r"(?i)(?:\b(?:https|sgnl)://)?\bsignal\.me/#(p|eu)/([\w+\-=]+)", _signal_link),
+        ("/add/", _WEB + r"snapchat\.com/add/([\w.\-]+)(?:\?[^\s<>]*)?", lambda match: ("snapchat", match[1].lower())),
+        (".id/", _WEB + r"threema\.id/(\*?\w{7,8})", lambda match: ("threema", match[1].upper())),
+        ("05", r"(?i)\b(05[0-9a-f]{64})\b", lambda match: ("session", match[1].lower())),
+        ("", r"(?i)\b(?:https?://|www\.)[^\s<>]+", lambda match: _NOBODY),
         (
+            "@",
             r"(?<![\w.%+\-])[\w.%+\-]{1,64}+@[\w\-]{1,63}(?:\.[\w\-]{1,63}){0,5}\.[A-Za-z]{2,20}\b",
             lambda match: _NOBODY,
         ),
-        (r"\b[Tt][Hh][Rr][Ee][Ee][Mm][Aa]\W{0,3}(?:(?i:id|me|code)\b)?\W{0,3}(\*?[A-Za-z0-9]{8})\b", _threema),
-        (_MESSENGERS, _messenger),
+        ("", r"\b[Tt][Hh][Rr][Ee][Ee][Mm][Aa]\W{0,3}(?:(?i:id|me|code)\b)?\W{0,3}(\*?[A-Za-z0-9]{8})\b", _threema),
+        ("", _MESSENGERS, _messenger),
         (
+            "@",
             r"(?i)\b(?:insta(?:gram)?|ig|twitter|tiktok|discord|kik|facebook|fb|youtube|reddit)\b\s{0,3}[:=]?\s{0,3}@[\w.]{1,64}",
             lambda match: _NOBODY,
         ),
-        (r"(?<!@)@(\w{3,}+)(?!\.[a-z0-9])", _at_name),
+        ("@", r"(?<!@)@(\w{3,}+)(?!\.[a-z0-9])", _at_name),
     )
 )
-"""(pattern, what it means) in this order: what a rule has understood, no later one sees. Repeats before something that
-must follow are bounded, so that no text takes long."""
+"""(signs that every match holds, in lower case, to skip what cannot match; pattern; what it means), in this order: what
+a rule has understood, no later one sees. Repeats before something that must follow are bounded, so that no text takes
+long."""

@@ -10,14 +10,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from drugscan import corpus, drug_names, given, places, prices, score, storage
+from drugscan import corpus, drug_names, given, places, prices, score
 from drugscan.schema import DETECTOR_LABEL, LABELS
 
-KEYS_PER_SLICE: Final = 4_000_000
 _COLUMNS: Final = (
     "peer_kind",
     "chat_id",
@@ -34,8 +30,6 @@ _COLUMNS: Final = (
     "source_offset",
     "range_id",
 )
-_VERSION_ORDER: Final = ("edited_at", "rank", "source", "source_offset", "range_id")
-"""The winner among versions of a message is the greatest by this: a total order, so every run decides alike."""
 
 
 @dataclass(frozen=True)
@@ -76,54 +70,10 @@ class Bucket:
     """One row per ad text and price (see `prices.find`)."""
 
 
-def losers(snapshot: corpus.Snapshot) -> pl.DataFrame:
-    """Rows that are copies or older versions of a message: range_id, source_offset, superseded (bool).
-
-    A duplicate has the text of the version that counts; a superseded one has another. Decided slice by slice over
-    the keys of all messages, so memory does not grow with the corpus.
-    """
-    rows = sum(counts.kept for counts in snapshot.ranges())
-    slices = max(1, -(-rows // KEYS_PER_SLICE))
-    parts = [_losers_of_slice(snapshot.keys, part, slices) for part in range(slices)]
-    return pl.concat(parts)
-
-
-def _losers_of_slice(files: list[str], part: int, slices: int) -> pl.DataFrame:
-    low, high = part * 2**64 // slices, (part + 1) * 2**64 // slices - 1
-    tables = [_keys_between(file, low, high) for file in files]
-    none = pl.DataFrame(schema={"range_id": pl.Int64, "source_offset": pl.Int64, "superseded": pl.Boolean})
-    keys = pl.concat(tables) if tables else None
-    if keys is None or (several := keys.filter(pl.col("key").is_duplicated())).is_empty():
-        return none
-    ordered = several.sort("key", *_VERSION_ORDER, nulls_last=False)
-    return (
-        ordered.with_columns(
-            is_winner=pl.int_range(pl.len()).over("key") == pl.len().over("key") - 1,
-            superseded=pl.col("text_id").ne_missing(pl.col("text_id").last().over("key")),
-        )
-        .filter(~pl.col("is_winner"))
-        .select(none.columns)
-    )
-
-
-def _keys_between(file: str, low: int, high: int) -> pl.DataFrame:
-    columns = ["key", *_VERSION_ORDER, "text_id"]
-    bounds = (pc.field("key") >= pa.scalar(low, pa.uint64())) & (pc.field("key") <= pa.scalar(high, pa.uint64()))
-    with storage.open_binary(file) as opened:
-        table = pq.read_table(opened, columns=columns, filters=bounds)
-    return pl.DataFrame(table).with_columns(pl.col("source").cast(pl.String))
-
-
-def not_dedupable(snapshot: corpus.Snapshot) -> int:
-    """Messages without an id: copies of these in another export cannot be told from new messages."""
-    columns = (pl.DataFrame(corpus.read_table(file, ["dedupable"])) for file in snapshot.keys)
-    return sum(int((~column["dedupable"]).sum()) for column in columns)
-
-
 def read_bucket(
     snapshot: corpus.Snapshot, bucket: int, model_id: str, selection: Selection, lost: pl.DataFrame
 ) -> Bucket:
-    """The bucket's current messages, listings and ad texts."""
+    """The bucket's current messages, listings and ad texts; `lost` = what does not count (`versions.read_losers`)."""
     rows = pl.DataFrame(corpus.read_bucket(snapshot, bucket, _COLUMNS))
     current = rows.join(lost, on=["range_id", "source_offset"], how="anti")
     chosen = _selected(current, selection)
@@ -132,8 +82,8 @@ def read_bucket(
     failed = score.failed_ids(snapshot, bucket, model_id).with_columns(has_failed=pl.lit(True))
     messages = _with_state(chosen, known, failed)
     texts = _ad_texts(snapshot, bucket, messages, known)
-    found = places.find(texts.select("text_id", "text"))
-    texts = texts.join(places.regions(texts.select("text_id", "text")), on="text_id", how="left")
+    found, regions = places.claims(texts.select("text_id", "text"))
+    texts = texts.join(regions, on="text_id", how="left")
     listings = _listings(messages, texts)
     counts = Counter({row["state"]: row["len"] for row in messages.group_by("state").len().to_dicts()})
     counts.update(current=current.height, outside=current.height - chosen.height, listings=listings.height)

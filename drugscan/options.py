@@ -89,7 +89,7 @@ reading_options = options(
         help="Key of the pseudonyms, local or s3:// [default: one of your own, made once].",
     ),
 )
-running_options = options(
+worker_options = options(
     click.option("--local", is_flag=True, help="Without Ray, in this process."),
     click.option(
         "--workers", type=click.IntRange(1), help="Workers at most [default: one per CPU, also of nodes that join]."
@@ -97,9 +97,15 @@ running_options = options(
     click.option(
         "--address", metavar="ADDRESS", help="Ray cluster to use [default: this machine; in a job: its cluster]."
     ),
-    click.option("--gpus-per-worker", type=float, default=0.0, help="GPUs (or a part of one) per scoring worker."),
+)
+telling_options = options(
     click.option("--quiet", is_flag=True, help="No progress."),
     click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object."),
+)
+running_options = options(
+    worker_options,
+    click.option("--gpus-per-worker", type=float, default=0.0, help="GPUs (or a part of one) per scoring worker."),
+    telling_options,
 )
 model_options = options(
     click.option(

@@ -64,16 +64,31 @@ _AMOUNT: Final = r"^(?:[ ,:.][1-9]\d\d|  ?(?:g|gr|gram|st|stuks|ml|mg)\b)"
 
 def find(texts: pl.DataFrame) -> pl.DataFrame:
     """Places of ads: in `text_id`, `text` (canonical); out `PLACES`, sorted by text. Provinces alone give no row."""
-    rows = _mentions(texts).filter(pl.col("place").is_not_null())
-    return rows.select(PLACES.names()).unique(["text_id", "place", "province"], keep="first", maintain_order=True)
+    return _places(_mentions(_readings(texts)))
 
 
 def regions(texts: pl.DataFrame) -> pl.DataFrame:
     """One row per text: `text_id`, `provinces` (distinct, sorted; empty if none), `national` (the whole country)."""
-    rows = _mentions(texts).filter(pl.col("province").is_not_null())
+    return claims(texts)[1]
+
+
+def claims(texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What `find` and `regions` give, from one reading of the texts."""
+    readings = _readings(texts)
+    mentions = _mentions(readings)
+    return _places(mentions), _regions(texts, readings, mentions)
+
+
+def _places(mentions: pl.DataFrame) -> pl.DataFrame:
+    rows = mentions.filter(pl.col("place").is_not_null())
+    return rows.select(PLACES.names()).unique(["text_id", "place", "province"], keep="first", maintain_order=True)
+
+
+def _regions(texts: pl.DataFrame, readings: pl.DataFrame, mentions: pl.DataFrame) -> pl.DataFrame:
+    rows = mentions.filter(pl.col("province").is_not_null())
     named = rows.group_by("text_id").agg(pl.col("province").unique().sort().alias("provinces"))
     none = pl.lit([], dtype=pl.List(pl.String))
-    national = _readings(texts).group_by("number", maintain_order=True).agg(pl.col("text").str.contains(NATIONAL).any())
+    national = readings.group_by("number", maintain_order=True).agg(pl.col("text").str.contains(NATIONAL).any())
     return (
         texts.select("text_id", national=national["text"])
         .join(named, on="text_id", how="left", maintain_order="left")
@@ -98,11 +113,11 @@ def _ascii(text: pl.Expr) -> pl.Expr:
     return text
 
 
-def _mentions(texts: pl.DataFrame) -> pl.DataFrame:
+def _mentions(readings: pl.DataFrame) -> pl.DataFrame:
     """Every mention that counts, with its meaning: `PLACES`; `place` is null for a bare province."""
     # a red light before a town: not there today
     pinned = pl.col("text").str.replace_all("📍", " pin ").str.replace_all("[🔴🚫⛔]", " niet ")
-    frame = _readings(texts).with_columns(marked=gazetteer.marked(pinned)).with_row_index("row")
+    frame = readings.with_columns(marked=gazetteer.marked(pinned)).with_row_index("row")
     frame = frame.with_columns(
         folded=gazetteer.spaced(pl.col("marked")).str.to_lowercase(), plain=_ascii(pl.col("marked")).cast(pl.Binary)
     )

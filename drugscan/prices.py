@@ -93,6 +93,7 @@ _DELIVERY: Final = re.compile(
     r"\b(?:brief|pakket|verzend\w*|aangetekend|shipping|porto|bezorgkosten|zone|bezorging|minimum|min order)\b"
 )
 _LETTER_O: Final = re.compile(r"(?<=\d)o(?![a-z])")
+_DIGIT: Final = re.compile(r"\d")
 _WORD: Final = re.compile(r"[a-z]{3,}|~{4,}")
 _PACKED: Final = re.compile(
     rf"(?:{_AMOUNT}) ?(?:{_UNIT}|x|\x01)[ \x01]*[a-z]*[ \x01]*(?:[,+&]|en|and)\s*$|(?:[+]|\bplus)\s*$"
@@ -162,8 +163,10 @@ class _Line:
         for mention in mentions:
             if not _KEPT.fullmatch(line[mention.begin : mention.end]):
                 line = line[: mention.begin] + "\x01" * (mention.end - mention.begin) + line[mention.end :]
-        self.text = _NOISE.sub(lambda noise: " " * len(noise[0]), _LETTER_O.sub("0", line))
-        self.found = list(self._matches())
+        # all noise and every price has a digit, and most lines have none
+        has_digit = _DIGIT.search(line) is not None
+        self.text = _NOISE.sub(lambda noise: " " * len(noise[0]), _LETTER_O.sub("0", line)) if has_digit else line
+        self.found = list(self._matches()) if has_digit else []
 
     def _matches(self) -> Iterable[tuple[re.Pattern[str], re.Match[str]]]:
         """Matches of the rules, each rule on what those before it left."""

@@ -14,11 +14,14 @@ from typing import Final, Protocol
 import msgspec
 import polars as pl
 
-from drugscan import corpus, formats, ingest, inputs, listings, models, score, statistics, storage
+from drugscan import aggregate, corpus, formats, ingest, inputs, models, score, storage, versions
+from drugscan.aggregate import BucketSummary, Work
 from drugscan.ingest import Destination, RangeSummary
+from drugscan.ledger import balanced
 from drugscan.schema import Range
 from drugscan.score import ShardSummary
 from drugscan.settings import Settings
+from drugscan.versions import SliceSummary
 
 MEAN_MESSAGE_BYTES: Final = 600
 """Only to choose a number of buckets before anything is read."""
@@ -58,6 +61,12 @@ class Runner(Protocol):
     def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
         """One summary per shard of pending texts over all buckets; raises `ModelError` when it cannot be used."""
 
+    def find_losers(self, work: Work, slices: int) -> Iterator[SliceSummary]:
+        """One summary per slice of the keys; none for a slice that kills its worker."""
+
+    def aggregate(self, work: Work) -> Iterator[BucketSummary]:
+        """One summary per bucket, after `find_losers`; none for a bucket that kills its worker."""
+
 
 class InProcess:
     """Everything in this process, one thing after the other."""
@@ -74,6 +83,14 @@ class InProcess:
     def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
         """See `Runner`."""
         return score.score_buckets(snapshot, range(snapshot.buckets), models.load(choice), shard_texts)
+
+    def find_losers(self, work: Work, slices: int) -> Iterator[SliceSummary]:
+        """See `Runner`."""
+        return (aggregate.find_losers(work, part) for part in range(slices))
+
+    def aggregate(self, work: Work) -> Iterator[BucketSummary]:
+        """See `Runner`."""
+        return (aggregate.count_bucket(work, number) for number in range(work.snapshot.buckets))
 
 
 @dataclass
@@ -215,48 +232,45 @@ class Tables:
     ledger: dict[str, int]
 
 
-def run_stats(url: str, model_id: str, selection: listings.Selection, into: str, progress: Progress) -> Tables:
-    """Compute every table over the corpus as it is now; the listings go to `into`/listings, one file per bucket."""
-    snapshot = corpus.snapshot(url)
-    lost = listings.losers(snapshot)
-    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in statistics.STATISTICS}
+def run_stats(work: Work, runner: Runner, progress: Progress) -> Tables:
+    """Compute every table over a snapshot of the corpus; the listings stay in `work.into`, one file per bucket.
+
+    Raises `CorpusError` when a part of it could not be counted: tables without it would be wrong.
+    """
+    snapshot, slices = work.snapshot, versions.slice_count(work.snapshot)
     counts = Counter(snapshot.ledger())
-    progress.start("stats", snapshot.buckets, "buckets")
-    for number in range(snapshot.buckets):
-        bucket = listings.read_bucket(snapshot, number, model_id, selection, lost)
+    progress.start("stats", slices + snapshot.buckets, "buckets")
+    found = set()
+    for part in runner.find_losers(work, slices):
+        found.add(_counted("slice", part.slice, part.error))
+        counts.update(superseded=part.superseded, duplicates=part.duplicates, not_dedupable=part.not_dedupable)
+        progress.advance(1, 0)
+    _all_counted("slices", found, slices)
+    found = set()
+    for bucket in runner.aggregate(work):
+        found.add(_counted("bucket", bucket.bucket, bucket.error))
         counts.update(bucket.counts)
-        for name, frame in statistics.partials(bucket).items():
-            parts[name].append(frame)
-        listed = bucket.listings.drop("local_time", "range_id").collect().to_arrow()
-        corpus.write_table(storage.join(into, "listings", f"bucket-{number:05d}.parquet"), listed)
         progress.advance(1, bucket.counts["current"])
+    _all_counted("buckets", found, snapshot.buckets)
     progress.finish()
-    superseded = int(lost["superseded"].sum())
-    counts.update(superseded=superseded, duplicates=lost.height - superseded)
-    counts.update(not_dedupable=listings.not_dedupable(snapshot))
-    return Tables(statistics.merged(parts), balanced(counts))
+    tables = aggregate.tables(work)
+    aggregate.tidy(work)
+    return Tables(tables, balanced(counts))
 
 
-_EQUATIONS: Final = (
-    ("read", ("kept", "rejects", "service", "private")),
-    ("kept", ("current", "duplicates", "superseded")),
-    ("current", ("scored", "empty", "pending", "failed", "outside")),
-    ("scored", ("listings", "below_threshold")),
-)
-"""The ledger: each left side is the sum of its right side, or the run fails."""
+def _counted(unit: str, number: int, error: str | None) -> int:
+    """The number, of a unit of work that went well."""
+    if error:
+        raise corpus.CorpusError(f"{unit} {number} of the corpus could not be counted: {error}")
+    return number
 
 
-def balanced(counts: Counter[str]) -> dict[str, int]:
-    """The ledger with every line present; raises `CorpusError` when it does not add up."""
-    ledger = {name: counts[name] for whole, parts in _EQUATIONS for name in (whole, *parts)} | dict(counts)
-    ledger["below_threshold"] = ledger["scored"] - ledger["listings"]
-    for whole, parts in _EQUATIONS:
-        if ledger[whole] != sum(ledger[part] for part in parts) or min(ledger[part] for part in parts) < 0:
-            sides = " + ".join(f"{part} {ledger[part]:,}" for part in parts)
-            raise corpus.CorpusError(
-                f"the ledger does not add up: {whole} {ledger[whole]:,} is not {sides}; this is a fault of drugscan"
-            )
-    return ledger
+def _all_counted(units: str, found: set[int], expected: int) -> None:
+    if lost := sorted(set(range(expected)) - found):
+        raise corpus.CorpusError(
+            f"{units} {', '.join(map(str, lost[:10]))} could not be counted: the worker died on them each time; "
+            "give each worker more memory (fewer --workers), and run the same command again"
+        )
 
 
 def status(url: str, model_id: str) -> dict[str, object]:

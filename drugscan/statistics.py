@@ -112,7 +112,7 @@ def _merge_chats(parts: pl.LazyFrame) -> pl.LazyFrame:
             *_MERGED_SPAN,
         )
         .with_columns(*totals.ratios())
-        .sort("messages", "chat_id", descending=[True, False])
+        .sort("messages", *_CHAT_ID, descending=[True, False, False])
     )
 
 
@@ -153,7 +153,7 @@ def _places(bucket: Bucket) -> pl.LazyFrame:
 
 def _merge_places(parts: pl.LazyFrame) -> pl.LazyFrame:
     counted = parts.group_by(_PLACE).agg(*_sum("messages", "texts"), *_distinct("sellers"))
-    return counted.sort("messages", "place", descending=[True, False])
+    return counted.sort("messages", "place", "province", descending=[True, False, False])
 
 
 def _labels(bucket: Bucket) -> pl.LazyFrame:
@@ -209,17 +209,28 @@ STATISTICS: Final = {
 """Every table, in the order of the report; documented in docs/tables.md."""
 
 
+def _sharing() -> dict[Callable[[Bucket], pl.LazyFrame], list[str]]:
+    """Which tables are made from the frame of each `partial`; the first of them gives the frame its name."""
+    names: dict[Callable[[Bucket], pl.LazyFrame], list[str]] = {}
+    for name, statistic in STATISTICS.items():
+        names.setdefault(statistic.partial, []).append(name)
+    return names
+
+
 def partials(bucket: Bucket) -> dict[str, pl.DataFrame]:
-    """What one bucket contributes to each table; tables with one `partial` share its frame."""
-    each = list(dict.fromkeys(statistic.partial for statistic in STATISTICS.values()))
-    frames = dict(zip(each, pl.collect_all([partial(bucket) for partial in each]), strict=True))
-    return {name: frames[statistic.partial] for name, statistic in STATISTICS.items()}
+    """What one bucket contributes: a frame for the tables that share one, by the name of the first of them."""
+    each = _sharing()
+    frames = pl.collect_all([partial(bucket) for partial in each])
+    return {names[0]: frame for names, frame in zip(each.values(), frames, strict=True)}
 
 
-def merged(parts: dict[str, list[pl.DataFrame]]) -> dict[str, pl.DataFrame]:
-    """The tables, from the contributions of all buckets."""
-    whole = [STATISTICS[name].merge(pl.concat(frames).lazy()) for name, frames in parts.items()]
-    return dict(zip(parts, pl.collect_all(whole), strict=True))
+def merged(read: Callable[[str], pl.LazyFrame]) -> dict[str, pl.DataFrame]:
+    """The tables; `read` gives what all buckets contributed under a name of `partials`, one after the other."""
+    tables: dict[str, pl.DataFrame] = {}
+    for names in _sharing().values():
+        parts = read(names[0])
+        tables |= zip(names, pl.collect_all([STATISTICS[name].merge(parts) for name in names]), strict=True)
+    return {name: tables[name] for name in STATISTICS}
 
 
 def masked(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

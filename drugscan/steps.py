@@ -6,15 +6,17 @@ Everything heavy is imported in the step that needs it, so that `drugscan --help
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from drugscan.options import Failed, model_choice
 
 if TYPE_CHECKING:
-    from drugscan.corpus import CorpusInfo
+    from drugscan.corpus import CorpusInfo, Snapshot
     from drugscan.listings import Selection
     from drugscan.models import Model
     from drugscan.settings import Settings
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 Rest = dict[str, Any]
 """The options of a command, by the names in `options`."""
+WORTH_RAY: Final = 2_000_000
+"""Messages from which `stats` starts Ray: its start takes 6 s, a million messages some 10 s, and two cores halve it."""
 
 
 def runner_for(rest: Rest) -> "Runner":
@@ -127,9 +131,25 @@ def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 
 
-def publish_results(url: str, rest: Rest) -> dict[str, Any]:
-    """Tables and report, unless the current ones were computed from the very same; the facts for `--json`."""
-    from drugscan import audit, corpus, models, progress, publish, show, show_audit, stages
+@contextmanager
+def _counting(snapshot: "Snapshot", rest: Rest) -> "Iterator[Runner]":
+    """Where `stats` by itself runs: on Ray if asked for, or if there is so much that the start of Ray is won back."""
+    messages = sum(counts.kept for counts in snapshot.ranges())
+    on_ray = messages > WORTH_RAY or rest["workers"] or rest["address"] or os.environ.get("RAY_ADDRESS")
+    chosen = {**rest, "local": rest["local"] or not on_ray, "gpus_per_worker": 0.0}
+    runner = runner_for(chosen)
+    try:
+        yield runner
+    finally:
+        stop(chosen)
+
+
+def publish_results(url: str, rest: Rest, runner: "Runner | None" = None) -> dict[str, Any]:
+    """Tables and report, unless the current ones were computed from the very same; the facts for `--json`.
+
+    Without a runner that is there already, one is started if there is something to count.
+    """
+    from drugscan import aggregate, audit, corpus, models, progress, publish, show, show_audit, stages
 
     info, model = corpus.open_corpus(url), models.load(stages.settled(url, model_choice(rest)))
     selection, snapshot = _selection(model, info, rest), corpus.snapshot(url)
@@ -138,7 +158,9 @@ def publish_results(url: str, rest: Rest) -> dict[str, Any]:
     if current is None or current.basis != basis:
         run = publish.new_run()
         into = f"{url.rstrip('/')}/tables/{run}"
-        results = stages.run_stats(url, model.model_id, selection, into, progress.choose(rest["quiet"]))
+        work = aggregate.Work(snapshot, model.model_id, selection, into)
+        with nullcontext(runner) if runner else _counting(snapshot, rest) as counting:
+            results = stages.run_stats(work, counting, progress.choose(rest["quiet"]))
         facts = {**publish.provenance(snapshot, model.model_id, selection), "basis": basis}
         current = publish.publish(url, run, results, facts, rest["keep_identities"])
     else:

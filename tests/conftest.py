@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from drugscan import corpus, demo, inputs, listings, models, remote, stages, storage
+from drugscan import aggregate, corpus, demo, inputs, listings, models, remote, stages, storage
 from drugscan.columns import pseudonym
 from drugscan.ingest import Destination
 from drugscan.progress import Silent
@@ -70,10 +70,14 @@ def score(
     return stages.run_score(url, choice or models.Choice(), shard_texts, runner or stages.InProcess(), Silent())
 
 
-def tables(url: str, model: FakeModel | None = None, **chosen: object) -> stages.Tables:
+def tables(
+    url: str, model: FakeModel | None = None, runner: stages.Runner | None = None, **chosen: object
+) -> stages.Tables:
     model = model or models.load()  # type: ignore[assignment]
     selection = listings.Selection(dict(model.thresholds), **chosen)  # type: ignore[arg-type, union-attr]
-    return stages.run_stats(url, model.model_id, selection, storage.join(url, "tables", "test"), Silent())  # type: ignore[union-attr]
+    into = storage.join(url, "tables", "test")
+    work = aggregate.Work(corpus.snapshot(url), model.model_id, selection, into)  # type: ignore[union-attr]
+    return stages.run_stats(work, runner or stages.InProcess(), Silent())
 
 
 def own_ads(demo: Demo) -> pl.DataFrame:

@@ -16,11 +16,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from drugscan import cluster, corpus, formats, models, score, stages
+from drugscan import aggregate, cluster, corpus, formats, models, score, stages, stateless
 from drugscan.ingest import Destination
 from drugscan.schema import LABELS
 from drugscan.settings import Settings
 from tests import conftest
+from tests.fake_model import FakeModel
 from tests.test_huggingface import TEXTS, classifier, detector, spread
 from tests.test_ingest import desktop, message
 
@@ -62,7 +63,9 @@ def test_tables_on_ray_are_those_without(
     assert scored.failures == []
     assert scored.messages >= small_demo.summary.texts
     assert conftest.score(url, runner).done == 0
-    assert conftest.equal(conftest.tables(url), undisturbed)
+    assert conftest.equal(conftest.tables(url, runner=runner), undisturbed)
+    left = Path(url, "tables", "test")
+    assert sorted({path.parent.name for path in left.rglob("*.*")}) == ["listings"]
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +134,32 @@ def test_a_range_that_kills_its_worker_is_named_and_the_rest_is_done(tmp_path: P
     seen = [summary.counts for summary in cluster.OnRay(2).ingest([good, poison], to)]
     assert [counts.read for counts in seen if counts] == [1]
     assert len(corpus.snapshot(url).messages) == 1
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_bucket_that_cannot_be_counted_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    """Tables without it would be wrong."""
+    url, model = str(tmp_path / "c"), FakeModel({}, "fake")
+    conftest.ingest([_texts(tmp_path / "in")], url)
+    damaged = Path(corpus.score_url(url, model.model_id, (16, 3, "ab")))
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no scores")
+    with pytest.raises(corpus.CorpusError, match="bucket 3 of the corpus could not be counted: .*[Pp]arquet"):
+        conftest.tables(url, model, cluster.OnRay(2))
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_bucket_that_kills_its_worker_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die_on_three(work: aggregate.Work, row: bytes) -> list[aggregate.BucketSummary]:
+        if row == b"3":
+            os._exit(1)
+        return [aggregate.count_bucket(work, int(row))]
+
+    url = str(tmp_path / "c")
+    conftest.ingest([_texts(tmp_path / "in")], url)
+    monkeypatch.setattr(stateless, "count_bucket", die_on_three)
+    with pytest.raises(corpus.CorpusError, match="buckets 3 could not be counted: the worker died on them each time"):
+        conftest.tables(url, FakeModel({}, "fake"), cluster.OnRay(2))
 
 
 def _scan(exports: str, url: str, environment: dict[str, str]) -> subprocess.Popen[str]:
