@@ -13,7 +13,19 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from drugscan import audit, audit_frame, audit_sheet, cli, corpus, listings, publish, show_audit, stages, storage
+from drugscan import (
+    aggregate,
+    audit,
+    audit_frame,
+    audit_sheet,
+    cli,
+    corpus,
+    listings,
+    publish,
+    show_audit,
+    stages,
+    storage,
+)
 from drugscan.progress import Silent
 from drugscan.schema import LABELS
 from tests import conftest
@@ -64,7 +76,8 @@ def _publish(url: str, model: FakeModel) -> None:
     """Tables, without the page: an audit does not need it, and its charts take time."""
     selection = listings.Selection(dict(model.thresholds))
     snapshot, run = corpus.snapshot(url), publish.new_run()
-    results = stages.run_stats(url, model.model_id, selection, storage.join(url, "tables", run), Silent())
+    work = aggregate.Work(corpus.snapshot(url), model.model_id, selection, storage.join(url, "tables", run))
+    results = stages.run_stats(work, stages.InProcess(), Silent())
     facts = {**publish.provenance(snapshot, model.model_id, selection), "basis": run}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(publish, "render", lambda tables, facts: "")
