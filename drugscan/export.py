@@ -17,7 +17,9 @@ from drugscan.schema import LABELS
 from drugscan.storage import StorageError
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "totals_by": ("by", "value"),
     "chats": ("peer_kind", "chat_id"),
+    "completeness": ("peer_kind", "chat_id"),
     "sellers": ("seller",),
     "linked_sellers": ("linked_seller",),
     "seller_links": ("account", "kind", "handle_id"),
@@ -26,7 +28,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "provinces": ("province",),
     "labels": ("label",),
     "combinations": ("labels",),
-    "months": ("month",),
+    "timeline": ("period", "start", "dimension", "value"),
+    "hours": ("weekday", "hour"),
     "places": ("place", "province", "latitude", "longitude"),
     "drugs": ("drug",),
     "prices": ("drug", "unit"),

@@ -96,9 +96,11 @@ def test_listings_are_all_there_and_every_reference_leads_somewhere(
 
 def test_months_of_listings_are_those_of_the_tables(published: str, database: sqlite3.Connection) -> None:
     """So `sent_at` is on the clock of the corpus."""
-    found = database.execute("SELECT substr(sent_at, 1, 7), count(*), sum(post) FROM listings GROUP BY 1 ORDER BY 1")
-    months = table(published, "months").select(pl.col("month").dt.strftime("%Y-%m"), "messages", "post")
-    assert found.fetchall() == months.rows()
+    found = database.execute("SELECT substr(sent_at, 1, 7), count(*) FROM listings GROUP BY 1 ORDER BY 1").fetchall()
+    months = table(published, "timeline").filter(period="month", dimension="all").sort("start")
+    assert found == months.select(pl.col("start").dt.strftime("%Y-%m"), "messages").rows()
+    posted = one(database, "SELECT sum(post) FROM listings")
+    assert posted == table(published, "labels").filter(label="post")["messages"][0]
 
 
 def test_texts_can_be_searched(published: str, database: sqlite3.Connection) -> None:
