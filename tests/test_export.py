@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from drugscan import cli, corpus, export, export_gexf, listings, models, publish, stages, storage
+from drugscan import aggregate, cli, corpus, export, export_gexf, listings, models, publish, stages, storage
 from drugscan.progress import Silent
 from drugscan.statistics import STATISTICS
 from tests import conftest
@@ -31,7 +31,8 @@ def published(tmp_path_factory: pytest.TempPathFactory, small_demo: conftest.Dem
         assert conftest.ingest([small_demo.exports], url).failures == []
         assert conftest.score(url).failures == []
     selection, snapshot = listings.Selection(dict(model.thresholds)), corpus.snapshot(url)
-    results = stages.run_stats(url, model.model_id, selection, storage.join(url, "tables", RUN), Silent())
+    work = aggregate.Work(corpus.snapshot(url), model.model_id, selection, storage.join(url, "tables", RUN))
+    results = stages.run_stats(work, stages.InProcess(), Silent())
     facts = {**publish.provenance(snapshot, model.model_id, selection), "basis": "test"}
     publish.publish(url, RUN, results, facts, keep_identities=False)
     return url
