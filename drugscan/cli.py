@@ -13,6 +13,7 @@ from drugscan.model_commands import models as models_group
 from drugscan.options import (
     Failed,
     corpus_option,
+    language_option,
     model_choice,
     model_options,
     reading_options,
@@ -44,6 +45,7 @@ main.add_command(audit_group)
 @model_options
 @reading_options
 @selection_options
+@language_option
 @running_options
 @told
 def scan(exports: tuple[str, ...], corpus: str, **rest: Any) -> None:  # noqa: ANN401
@@ -96,6 +98,7 @@ def score_command(corpus: str, **rest: Any) -> None:  # noqa: ANN401
 @corpus_option
 @model_options
 @selection_options
+@language_option
 @worker_options
 @telling_options
 @told
@@ -107,19 +110,17 @@ def stats(corpus: str, **rest: Any) -> None:  # noqa: ANN401
 @main.command()
 @corpus_option
 @click.option("--output", type=click.Path(dir_okay=False, writable=True), help="Where to write the page.")
+@click.option("--language", type=click.Choice(["en", "nl"]), help="Language of the page [default: as before].")
 @told
-def report(corpus: str, output: str | None) -> None:
+def report(corpus: str, output: str | None, language: str | None) -> None:
     """Write the report page of the current tables again, or to a file of your own."""
     from drugscan import corpus as corpora
-    from drugscan import publish, storage
+    from drugscan import publish
 
     current = corpora.manifest(corpus)
     if current is None:
         raise Failed(f"{corpus} has no tables yet; run `drugscan stats --corpus {corpus}`")
-    tables, facts = publish.read_run(current)
-    path = output or current.report
-    storage.write_bytes(path, publish.render(tables, facts).encode())
-    click.echo(path)
+    click.echo(publish.rewrite(corpus, current, language, output))
 
 
 @main.command()

@@ -117,6 +117,9 @@ model_options = options(
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option("--batch-tokens", type=click.IntRange(1), help="Tokens of a batch [default: what suits the device]."),
 )
+language_option = click.option(
+    "--language", type=click.Choice(["en", "nl"]), default="en", show_default=True, help="Language of the report."
+)
 selection_options = options(
     click.option("--since", type=_DAY, help="First day that counts."),
     click.option("--until", type=_DAY, help="Last day that counts."),

@@ -96,6 +96,11 @@ def _regions(texts: pl.DataFrame, readings: pl.DataFrame, mentions: pl.DataFrame
     )
 
 
+def names(texts: pl.DataFrame) -> pl.DataFrame:
+    """How the places and provinces that count are called in each text: `text_id`, `name` (lower case, blanks around)."""
+    return _mentions(texts).select("text_id", "name").unique(maintain_order=True)
+
+
 def _readings(texts: pl.DataFrame) -> pl.DataFrame:
     """The texts as they can be read, one or two rows each, in their order: `number`, `text_id`, `text`."""
     visible = pl.col("text").str.normalize("NFKC").str.replace_all(_INVISIBLE, "").str.replace_all(_HANDLES, "$1 @ ")

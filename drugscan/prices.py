@@ -155,6 +155,17 @@ def offers(plain: str, mentions: Sequence[Mention]) -> Iterator[Offer]:
             heading = heading if read.found else last
 
 
+def spans(plain: str, mentions: Sequence[Mention]) -> Iterator[tuple[int, int]]:
+    """Where in an ad stands what reads as a price, with its amount; also of what `offers` leaves out."""
+    begin = 0
+    for line in plain.split("\n"):
+        here = [Mention(m.begin - begin, m.end - begin, m.drug, m.label) for m in mentions if m.begin >= begin]
+        here = [mention for mention in here if mention.begin < len(line)]
+        for _, match in _Line(line, here).found:
+            yield begin + match.start(), begin + match.end()
+        begin += len(line) + 1
+
+
 class _Line:
     """One line: its names hidden and its noise blanked, and the prices that the rules find, left to right."""
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from drugscan import __version__, corpus, report, storage
+from drugscan import __version__, audit, corpus, report, storage
 from drugscan.corpus import Manifest
 from drugscan.listings import Selection
 from drugscan.stages import Tables
@@ -80,21 +80,37 @@ def publish(url: str, run: str, results: Tables, facts: Mapping[str, object], ke
         corpus.write_table(storage.join(folder, f"{name}.parquet"), table.to_arrow())
         storage.write_bytes(storage.join(folder, f"{name}.csv"), as_csv(table))
     run_facts = {**facts, "ledger": results.ledger, "keep_identities": keep_identities}
-    encoded = msgspec.json.format(msgspec.json.encode(run_facts), indent=1)
-    storage.write_bytes(storage.join(folder, "run.json"), encoded)
+    _write_facts(folder, run_facts)
     page = storage.join(url, "report", run, "report.html")
-    storage.write_bytes(page, render(tables, run_facts).encode())
+    storage.write_bytes(page, render(url, tables, run_facts).encode())
     manifest = Manifest(run=run, tables=folder, report=page, basis=str(facts["basis"]))
     storage.write_bytes(storage.join(url, "manifest.json"), msgspec.json.encode(manifest))
     return manifest
 
 
-def render(tables: Mapping[str, pl.DataFrame], run_facts: Mapping[str, object]) -> str:
-    """The report page of a run from its tables and its run.json."""
+def render(url: str, tables: Mapping[str, pl.DataFrame], run_facts: Mapping[str, object]) -> str:
+    """The report page of a run from its tables and its run.json, with what an audit in the corpus says of them."""
     ledger = run_facts["ledger"]
     assert isinstance(ledger, dict)
     facts = {name: value for name, value in run_facts.items() if name != "ledger"}
-    return report.render(report.Report(tables=tables, ledger=ledger, provenance=facts))
+    return report.render(report.Report(tables, ledger, facts, audit.current(url, run_facts)))
+
+
+def rewrite(url: str, current: Manifest, language: str | None, output: str | None = None) -> str:
+    """Write the page of the current results again, in a language (null: as before), or to another file; its path."""
+    tables, facts = read_run(current)
+    if language is not None:
+        facts["language"] = language
+    path = output or current.report
+    storage.write_bytes(path, render(url, tables, facts).encode())
+    if output is None:
+        _write_facts(current.tables, facts)
+    return path
+
+
+def _write_facts(folder: str, facts: Mapping[str, object]) -> None:
+    encoded = msgspec.json.format(msgspec.json.encode(facts), indent=1)
+    storage.write_bytes(storage.join(folder, "run.json"), encoded)
 
 
 def read_run(manifest: Manifest) -> tuple[dict[str, pl.DataFrame], dict[str, object]]:

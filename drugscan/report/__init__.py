@@ -3,47 +3,34 @@
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 import jinja2
 import markupsafe
 import polars as pl
 
-from drugscan.report import charts
+from drugscan.audit import Audit
+from drugscan.report import charts, drawings, evidence, intervals, timelines
+from drugscan.report.language import ENGLISH, LANGUAGES, Language
+from drugscan.schema import KIND_LABELS
 
-ROWS: Final = 100
-"""Rows of the long tables that stand in the page; the CSV files beside it have all."""
-TEXT_LENGTH: Final = 600
-_CONTROL: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
+ROWS: Final = (100, 50, 25, 10)
+"""Rows of the long tables that stand in the page, and fewer for a page that would be too large; the CSVs have all."""
+MAX_BYTES: Final = 990_000
+CELL_LENGTH: Final = 160
+_ENTRIES: Final = 40
+"""Entries of a list of the provenance, such as its inputs."""
+_WIDTHS: Final = (1016, 360)
 _EQUATIONS: Final = (
     ("read", ("kept", "rejects", "service", "private")),
     ("kept", ("current", "duplicates", "superseded")),
     ("current", ("scored", "empty", "pending", "failed", "outside")),
     ("scored", ("listings", "below_threshold")),
 )
-_MEANINGS: Final = {
-    "read": "everything found in the input",
-    "kept": "messages",
-    "rejects": "could not be read",
-    "service": "Telegram's own notices",
-    "private": "in personal chats, skipped",
-    "current": "messages, each once",
-    "duplicates": "copies in overlapping exports",
-    "superseded": "older versions of edited messages",
-    "scored": "with text, scored",
-    "empty": "without text",
-    "pending": "not scored yet",
-    "failed": "could not be scored",
-    "outside": "outside the chosen period or chats",
-    "listings": "ads",
-    "below_threshold": "no ads",
-}
 
 
 @dataclass(frozen=True)
@@ -52,31 +39,92 @@ class Report:
 
     tables: Mapping[str, pl.DataFrame]
     ledger: Mapping[str, int]
-    provenance: Mapping[str, object]
+    provenance: Mapping[str, Any]
+    """`language` in it is the language of the page; English when it has none."""
+    audit: Audit | None = None
+    """What people found in a sample of exactly these messages; None: not audited."""
 
 
 def render(report: Report) -> str:
-    """The page. Every text goes through autoescape; script and style are allowed by their hashes alone."""
-    style, script = asset("style.css"), asset("sort.js")
-    template = template_of("page.html")
-    tables = report.tables
-    any_ads = tables["totals"]["messages"][0] > 0
-    return template.render(
+    """The page. Every text goes through autoescape; script and style are allowed by their hashes alone.
+
+    It is smaller than `MAX_BYTES` however large the tables are.
+    """
+    page = ""
+    for rows in ROWS:
+        page = _page(report, rows)
+        if len(page.encode()) <= MAX_BYTES:
+            break
+    return page
+
+
+def _page(report: Report, rows: int) -> str:
+    style, script = asset("style.css"), asset("explore.js")
+    language = LANGUAGES[str(report.provenance.get("language", ENGLISH.code))]
+    tables, totals = report.tables, report.tables["totals"].row(0, named=True)
+    shown = {name: table.head(rows).to_dicts() for name, table in tables.items()}
+    shown["totals_by"] = tables["totals_by"].to_dicts()[-rows:] if "totals_by" in tables else []
+    return template_of("page.html", language, cell=cell, rate=language.rate, sortable=sortable).render(
+        t=language,
         style=markupsafe.Markup(style),
         script=markupsafe.Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src {allowed(style)}; script-src {allowed(script)}",
-        totals=tables["totals"].row(0, named=True),
-        pictures=_pictures(tables) if any_ads else {},
-        tables={name: table.head(ROWS).to_dicts() for name, table in tables.items()},
+        totals=totals,
+        tables={name: some for name, some in shown.items() if name in tables},
         sizes={name: table.height for name, table in tables.items()},
+        titles={(row["peer_kind"], row["chat_id"]): row["chat_title"] for row in tables["chats"].to_dicts()},
         equations=_EQUATIONS,
-        meanings=_MEANINGS,
         ledger=report.ledger,
         lifetimes=lifetimes_of(tables),
         rejects={name.removeprefix("rejects."): n for name, n in report.ledger.items() if name.startswith("rejects.")},
         provenance=report.provenance,
-        facts=_CONTROL.sub("\ufffd", json.dumps(report.provenance, indent=1, ensure_ascii=False, default=str)),
+        threshold=intervals.threshold(report.provenance, language),
+        facts=evidence.visible(json.dumps(_short(report.provenance, language), indent=1, ensure_ascii=False)),
+        **intervals.context(report.audit, language),
+        **(_pictures(tables, shown, language) if totals["messages"] else {"data": safe_json({"words": _script_words(language)})}),
     )
+
+
+def _pictures(
+    tables: Mapping[str, pl.DataFrame], shown: Mapping[str, list[dict[str, Any]]], language: Language
+) -> dict[str, Any]:
+    """What the template draws or marks, and what the script needs to draw it anew."""
+    provinces = tables["provinces"]
+    timeline = timelines.timeline_of(tables)
+    map_facts, timeline_facts = drawings.facts_of_map(provinces, language), timelines.facts_of(timeline)
+    return {
+        "areas": drawings.areas(provinces),
+        "dots": drawings.dots(tables["places"]),
+        "legend": drawings.legend(drawings.shades_of(provinces, "per_100k")[1], language),
+        "map_size": drawings.MAP_SIZE,
+        "measures": drawings.MEASURES,
+        "timeline": timeline,
+        "everything": timeline.series[0] if timeline else None,
+        "kinds": [series for label in KIND_LABELS if (series := timeline.named("label", label))] if timeline else [],
+        "plots": [drawings.plot(len(timeline.months), width) for width in _WIDTHS] if timeline else [],
+        "menu": timelines.menu(timeline, tables["chats"], language) if timeline else [],
+        "survival": _survival(tables, language),
+        "evidence": evidence.pieces(shown["texts"]),
+        "data": safe_json({"words": _script_words(language), "map": map_facts, "timeline": timeline_facts}),
+    }
+
+
+def _script_words(language: Language) -> dict[str, str]:
+    """What the script says, with its values still to be put in."""
+    return {
+        "rows": language.words["filter_rows"],
+        "point": language.words["timeline_point"],
+        "ads_only": language.words["timeline_ads"],
+        "partly": language.words["timeline_partly"],
+    }
+
+
+def _survival(tables: Mapping[str, pl.DataFrame], language: Language) -> dict[str, str] | None:
+    """The curve for light and for dark pages as data URLs; None for results of an earlier version."""
+    if "lifetimes" not in tables or tables["lifetimes"].is_empty():
+        return None
+    looks = {"light": charts.LIGHT, "dark": charts.DARK}
+    return {name: data_url(charts.survival(tables["lifetimes"], language, look)) for name, look in looks.items()}
 
 
 def lifetimes_of(tables: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, float | None]]:
@@ -87,26 +135,34 @@ def lifetimes_of(tables: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, floa
     return {row["figure"]: {name: row[name] for name in ("value", "lower", "upper")} for row in known.to_dicts()}
 
 
-def _pictures(tables: Mapping[str, pl.DataFrame]) -> dict[str, str]:
-    """The charts as data URLs: an image cannot run anything, and needs no style of its own."""
-    drawn = {
-        "map": charts.province_map(tables["provinces"], tables["places"]),
-        "labels": charts.label_bars(tables["labels"]),
-    }
-    # results of an earlier version do not have all tables
-    if "timeline" in tables:
-        drawn["timeline"] = charts.timeline(tables["timeline"])
-    if "lifetimes" in tables:
-        drawn["survival"] = charts.survival(tables["lifetimes"])
-    return {name: data_url(svg) for name, svg in drawn.items()}
+def _short(value: Any, language: Language) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """The provenance without the tails of long lists: an input of many files would make a large page."""
+    if isinstance(value, Mapping):
+        some = {str(key)[:CELL_LENGTH]: _short(each, language) for key, each in list(value.items())[:_ENTRIES]}
+        more = len(value) - len(some)
+        return some | ({language("more", count=language.number(more)): ""} if more > 0 else {})
+    if isinstance(value, list | tuple):
+        more = len(value) - _ENTRIES
+        some_of_it = [_short(each, language) for each in value[:_ENTRIES]]
+        return some_of_it + ([language("more", count=language.number(more))] if more > 0 else [])
+    return value if isinstance(value, int | float | None) else str(value)[: 4 * CELL_LENGTH]
 
 
-def template_of(name: str, **filters: Callable[..., str]) -> jinja2.Template:
+def safe_json(value: Any) -> markupsafe.Markup:  # noqa: ANN401 - whatever JSON holds
+    """JSON for a script element: ASCII, and without the signs that could end the element or begin a comment."""
+    encoded = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    for sign in "<>&":
+        encoded = encoded.replace(sign, f"\\u{ord(sign):04x}")
+    return markupsafe.Markup(encoded)
+
+
+def template_of(name: str, language: Language = ENGLISH, **filters: Callable[..., Any]) -> jinja2.Template:
     """A page template of this folder, with filters of its own: all is escaped, what is not defined is an error."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "shown": shown, "day": day, "percent": percent, "euro": euro, **filters}
+    own = {each: getattr(language, each) for each in ("number", "percent", "euro", "day", "short_day")}
+    environment.filters |= {"shown": shown, **own, **filters}
     return environment.from_string(asset(name))
 
 
@@ -115,32 +171,24 @@ def data_url(svg: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
-def number(value: float | int | None) -> str:
-    """A count with thin spaces between thousands; a dash for nothing."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}".replace(",", "\u202f")
-
-
-def percent(value: float | None) -> str:
-    """A share as a percentage."""
-    return "–" if value is None else f"{value:.1%}"
-
-
-def euro(value: float | None) -> str:
-    """A price with its cents."""
-    return "–" if value is None else f"{value:,.2f}".replace(",", "\u202f")
-
-
-def day(value: object) -> str:
-    """A moment as its day."""
-    return "–" if value is None else str(value)[:10]
+def sortable(value: date | datetime | None) -> int:
+    """A day as a number that sorts."""
+    return -1 if value is None else value.toordinal()
 
 
 def shown(text: object) -> str:
     """A text as people may safely see it: control and direction characters visible, very long ones cut."""
-    plain = _CONTROL.sub("\ufffd", str(text)) if text is not None else "–"
-    return plain if len(plain) <= TEXT_LENGTH else plain[:TEXT_LENGTH] + " […]"
+    return _cut(text, evidence.TEXT_LENGTH)
+
+
+def cell(text: object) -> str:
+    """As `shown`, for a name or a list in a table."""
+    return _cut(text, CELL_LENGTH)
+
+
+def _cut(text: object, length: int) -> str:
+    plain = evidence.visible(str(text)) if text is not None else "–"
+    return plain if len(plain) <= length else plain[:length] + " […]"
 
 
 def asset(name: str) -> str:
@@ -151,3 +199,4 @@ def asset(name: str) -> str:
 def allowed(content: str) -> str:
     """A content-security-policy source for an inline element with exactly this content."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"
+
