@@ -161,7 +161,11 @@ def publish_results(url: str, rest: Rest, runner: "Runner | None" = None) -> dic
         work = aggregate.Work(snapshot, model.model_id, selection, into)
         with nullcontext(runner) if runner else _counting(snapshot, rest) as counting:
             results = stages.run_stats(work, counting, progress.choose(rest["quiet"]))
-        facts = {**publish.provenance(snapshot, model.model_id, selection), "basis": basis, "language": rest["language"]}
+        facts = {
+            **publish.provenance(snapshot, model.model_id, selection),
+            "basis": basis,
+            "language": rest["language"],
+        }
         current = publish.publish(url, run, results, facts, rest["keep_identities"])
     else:
         click.echo("stats: nothing has changed, the tables stand", err=True)

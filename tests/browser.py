@@ -33,7 +33,9 @@ class Browser:
     def _call(self, method: str, **params: Any) -> Any:
         self._last += 1
         session = {"sessionId": self._session} if self._session else {}
-        os.write(self._to, json.dumps({"id": self._last, "method": method, "params": params, **session}).encode() + b"\0")
+        os.write(
+            self._to, json.dumps({"id": self._last, "method": method, "params": params, **session}).encode() + b"\0"
+        )
         while True:
             answer = self._read()
             if answer.get("id") == self._last:
@@ -51,7 +53,12 @@ class Browser:
 
     def _notice(self, event: dict[str, Any]) -> None:
         method, params = event["method"], event.get("params", {})
-        if method in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening"):
+        if method in (
+            "Runtime.consoleAPICalled",
+            "Runtime.exceptionThrown",
+            "Log.entryAdded",
+            "Page.javascriptDialogOpening",
+        ):
             self.noticed.append((method, json.dumps(params)))
         if method == "Network.requestWillBeSent" and not params["request"]["url"].startswith("data:"):
             self.noticed.append((method, params["request"]["url"]))
@@ -80,6 +87,7 @@ class Browser:
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center', "
             "behavior: 'instant'}); const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
         )
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         x, y = box[0] + share_x * box[2], box[1] + share_y * box[3]
         self._call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
@@ -105,7 +113,7 @@ def browser(profile: Path) -> Iterator[Browser]:
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 20) for pair in (os.pipe(), os.pipe()) for end in pair]
     theirs_in, ours_out, ours_in, theirs_out = ends
     command = [str(CHROMIUM), *_QUIET.split(), f"--user-data-dir={profile}"]
-    shell = ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", *command]
+    shell = ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", *command]
     process = subprocess.Popen(shell, pass_fds=(theirs_in, theirs_out), stderr=subprocess.DEVNULL)
     os.close(theirs_in)
     os.close(theirs_out)

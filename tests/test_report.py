@@ -2,17 +2,19 @@
 
 import html
 import re
-import shutil
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from drugscan import publish, report, stages
+from drugscan.audit import Agreement, Audit, Figure, Rate
+from drugscan.schema import LABELS
 from drugscan.statistics import masked
 from tests import conftest
+from tests.browser import CHROMIUM, Browser, browser
 from tests.fake_model import FakeModel
 from tests.test_ingest import desktop, message
 
@@ -24,7 +26,6 @@ HOSTILE = (
     "=HYPERLINK(\"http://x\")",
     "x" * 100_000,
 )  # fmt: skip
-CHROMIUM = shutil.which("chromium")
 Pages = Mapping[str, tuple[Path, stages.Tables]]
 
 
@@ -64,15 +65,56 @@ def test_the_page_is_one_file_under_a_megabyte_that_loads_nothing(pages: Pages) 
 def test_the_page_tells_the_figures_of_the_tables(pages: Pages) -> None:
     page, results = pages["demo"][0].read_text(encoding="utf-8"), pages["demo"][1]
     totals = results.tables["totals"].row(0, named=True)
-    thin = "\u202f"
-    assert f"<h1>{report.number(totals['messages'])} drug ads in {report.number(totals['messages_scanned'])}" in page
-    assert f"{results.ledger['read']:,}".replace(",", thin) in page
-    assert "not audited" in page
+    assert f"<h1>{totals['messages']:,} drug ads in {totals['messages_scanned']:,} messages</h1>" in page
+    assert f">{results.ledger['read']:,}<" in page
+    # the headline twice, eight labels and twelve provinces
+    assert page.count(">not audited<") == 2 + 8 + 12
+
+
+def test_every_count_of_an_audited_corpus_has_its_interval(pages: Pages) -> None:
+    results = pages["demo"][1]
+    labels = [f"label.{label}.messages" for label in LABELS]
+    provinces = [f"province.{province}.messages" for province in results.tables["provinces"]["province"]]
+    keys = ["ads.messages", "ads.texts", *labels, *provinces]
+    figures = {key: Figure(7.0, 70_001.0 + n, 60_001.0 + n, 80_001.0 + n) for n, key in enumerate(keys)}
+    found = Audit(
+        name="first", basis="x", date="2026-11-25", model="m", drawn=400, labelled=390, disputed=2,
+        labellers=["a", "b"], figures=figures, rates={"ads.messages.precision": Rate(0.9, 0.8, 0.95)},
+        rogan_gladen={}, agreement={"drugsad": Agreement(0.8, 0.7, 0.9, 100)},
+    )  # fmt: skip
+    page = report.render(report.Report(masked(results.tables), results.ledger, {"language": "nl"}, found))
+    assert "niet gecontroleerd" not in page.lower()
+    for n in range(2):
+        assert f"na controle {70_001 + n:,} ({60_001 + n:,}–{80_001 + n:,})".replace(",", ".") in page
+    for n in range(2, len(keys)):
+        assert f"{60_001 + n:,}–{80_001 + n:,}</span></td>".replace(",", ".") in page
+    assert "90,0%" in page
+    assert "70,0%–90,0%" in page
+
+
+def test_results_of_an_earlier_version_lack_tables(pages: Pages) -> None:
+    results = pages["demo"][1]
+    later = {"seller_counts", "linked_sellers", "seller_links", "lifetimes", "lifetime_summary", "drugs", "prices"}
+    tables = {name: table for name, table in masked(results.tables).items() if name not in later}
+    page = report.render(report.Report(tables, results.ledger, {}))
+    assert 'id="who"' in page
+    assert 'id="drugs"' not in page
+
+
+def test_tables_of_a_later_version_have_their_sections(pages: Pages) -> None:
+    results = pages["demo"][1]
+    page = report.render(report.Report(with_new_tables(masked(results.tables)), results.ledger, {}))
+    assert ">By year</h3>" in page
+    assert ">Families of ads</h3>" in page
+    assert "5 texts make" not in page
+    assert ">What may be missing</h3>" in page
+    assert '<optgroup label="province">' in page
+    assert '<optgroup label="chat">' in page
 
 
 def test_hostile_texts_stay_text(pages: Pages) -> None:
     page = pages["hostile"][0].read_text(encoding="utf-8")
-    assert page.count("<script>") == 1
+    assert page.count("<script") == 2
     assert "<img src=x" not in page
     assert "{{ 7 * 7 }}" in page
     assert "\u202e" not in page
@@ -102,25 +144,174 @@ def test_a_corpus_without_ads_has_a_page(tmp_path: Path, one_model: list[FakeMod
     assert "No message of this corpus scores as a drug ad" in Path(done.report).read_text(encoding="utf-8")
 
 
-def _chromium(arguments: list[str], page: Path, folder: Path) -> str:
-    quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars"
-    offline = "--disable-background-networking --disable-component-update --disable-sync --virtual-time-budget=2000"
-    command = [str(CHROMIUM), *quiet.split(), *offline.split(), f"--user-data-dir={folder / 'profile'}", *arguments]
-    done = subprocess.run([*command, f"file://{page}"], capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout
+def with_new_tables(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """The tables with `timeline`, `totals_by`, `completeness` and `families` made of them by hand."""
+    months, chats, texts = tables["months"], tables["chats"], tables["texts"]
+    first = f"{chats['peer_kind'][0]}:{chats['chat_id'][0]}"
+    each = months.select(start="month", messages="messages", texts="texts", sellers="sellers", complete="complete")
+    parts = [("all", ""), ("label", "harddrugs"), ("province", "Utrecht"), ("chat", first)]
+    cells = [each.with_columns(period=pl.lit("month"), dimension=pl.lit(d), value=pl.lit(v)) for d, v in parts]
+    year = {"by": "year", "value": "2023", "messages_scanned": 4, "messages": 2, "share": 0.5, "texts": 1, "sellers": 1}
+    whole = {"peer_kind": "all", "chat_id": None, "messages": 9, "first_seen": datetime(2023, 1, 1)}
+    missing = {"last_seen": datetime(2023, 2, 1), "silent_days": 3, "longest_silence_days": 2, "ids_missing": 8}
+    families = texts.select("text", "messages", "chats", "sellers", "first_seen", "last_seen", "labels")
+    return {
+        **{name: table for name, table in tables.items() if name != "months"},
+        "timeline": pl.concat(cells),
+        "totals_by": pl.DataFrame([year]),
+        "completeness": pl.DataFrame([{**whole, **missing, "ids_share": 0.5}]),
+        "families": families.with_columns(texts=pl.lit(5), family=pl.lit("f")),
+    }
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+def test_a_page_of_giant_tables_stays_under_a_megabyte(pages: Pages) -> None:
+    rows = 100_000
+    small = with_new_tables(masked(pages["hostile"][1].tables | {"months": pages["demo"][1].tables["months"]}))
+    small["linked_sellers"] = pages["demo"][1].tables["linked_sellers"]
+    giant = {name: table for name, table in small.items()}
+    for name in ("texts", "families", "chats", "sellers", "linked_sellers", "places", "combinations", "drugs"):
+        source = small[name] if small[name].height else pages["demo"][1].tables[name]
+        giant[name] = source.head(1).join(pl.DataFrame({"row": range(rows)}), how="cross").drop("row")
+    long = pl.lit("<&'\"😀" * 800)
+    giant["texts"] = giant["texts"].with_columns(text=long, places=long, labels=long)
+    giant["families"] = giant["families"].with_columns(text=long)
+    giant["chats"] = giant["chats"].with_columns(chat_title=long, chat_id=pl.int_range(rows, dtype=pl.Int64))
+    giant["linked_sellers"] = giant["linked_sellers"].with_columns(handles=long, labels=long)
+    start = date(1950, 1, 1)
+    months = pl.date_range(start, start + timedelta(days=36_000), "1mo", eager=True)
+    one = small["timeline"].filter(dimension="all").head(1).drop("start", "dimension", "value")
+    cells = [("all", ""), *(("chat", f"channel:{n}") for n in range(200))]
+    names = pl.DataFrame(cells, schema=["dimension", "value"], orient="row")
+    giant["timeline"] = one.join(months.alias("start").to_frame(), how="cross").join(names, how="cross")
+    inputs = {f"/in/{n}.json": {"format": "desktop", "identity": "x" * 32} for n in range(rows)}
+    page = report.render(report.Report(giant, pages["demo"][1].ledger, {"inputs": inputs}))
+    assert len(page.encode()) < 1_000_000
+    assert "99,960 more" in page
+    assert page.count('<td class="text"') >= 25
+
+
+BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+def _written(pages: Pages, folder: Path, language: str) -> Path:
+    """The demo's page with all sections, in a language."""
+    results = pages["demo"][1]
+    path = folder / f"{language}.html"
+    tables = with_new_tables(masked(results.tables))
+    path.write_text(report.render(report.Report(tables, results.ledger, {"language": language})), encoding="utf-8")
+    return path
+
+
+@BROWSER
 @pytest.mark.parametrize("width", [1280, 390])
-def test_screenshot(width: int, pages: Pages, tmp_path: Path) -> None:
-    picture = tmp_path / "page.png"
-    _chromium([f"--window-size={width},2400", f"--screenshot={picture}"], pages["demo"][0], tmp_path)
-    assert picture.stat().st_size > 50_000
+@pytest.mark.parametrize("language", ["en", "nl"])
+def test_the_page_fits_its_window(width: int, language: str, pages: Pages, tmp_path: Path, opened: Browser) -> None:
+    opened.open(_written(pages, tmp_path, language), width)
+    assert opened.run("document.documentElement.scrollWidth <= innerWidth")
+    assert opened.run("document.documentElement.lang") == language
+    shown = opened.run("[...document.querySelectorAll('svg.timeline')].filter((e) => e.clientHeight > 100).length")
+    assert shown == 1
+    assert opened.run("document.querySelector('svg.map').getBoundingClientRect().height > 250")
+    opened.picture(tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 20_000
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
-def test_in_a_browser_hostile_texts_do_nothing(pages: Pages, tmp_path: Path) -> None:
-    seen = _chromium(["--dump-dom"], pages["hostile"][0], tmp_path)
-    assert "<title>Drug ads on Telegram · drugscan</title>" in seen
-    assert "pwned" in seen  # it is shown, as text
-    assert "<b>vet</b>" not in seen
+@BROWSER
+def test_in_a_browser_hostile_texts_do_nothing(pages: Pages, opened: Browser) -> None:
+    opened.noticed.clear()
+    opened.open(pages["hostile"][0])
+    opened.run("new Promise((done) => setTimeout(done, 300))")
+    assert opened.run("document.title") == "Drug ads on Telegram · drugscan"
+    assert "pwned" in opened.run("document.body.textContent")  # it is shown, as text
+    assert opened.run("document.querySelectorAll('main b b, img[src=x], [onmouseover], [onerror]').length") == 0
+    assert opened.noticed == [("Network.requestWillBeSent", pages["hostile"][0].as_uri())]
+
+
+@BROWSER
+def test_the_timeline_tells_a_month_and_shows_another_series(pages: Pages, tmp_path: Path, opened: Browser) -> None:
+    months = pages["demo"][1].tables["months"]
+    opened.open(_written(pages, tmp_path, "nl"))
+    readout = "document.querySelector('#timeline .readout').textContent"
+    assert opened.run(readout) == "Wijs een maand aan, of verschuif de schuif."
+    opened.run("document.getElementById('month').focus()")
+    opened.press("Home", 36)
+    first = months.row(0, named=True)
+    assert first["month"] == date(2019, 1, 1)
+    wanted = f"januari 2019: advertenties {first['messages']}, teksten {first['texts']}, accounts {first['sellers']}"
+    assert opened.run(readout).startswith(wanted)
+    opened.press("ArrowRight", 39)
+    assert opened.run(readout).startswith(f"februari 2019: advertenties {months['messages'][1]},")
+    assert opened.run("document.getElementById('month').getAttribute('aria-valuetext')") == opened.run(readout)
+    opened.point("svg.wide rect.bar:nth-of-type(12)", 0.5, 0.99)
+    assert opened.run(readout).startswith("december 2019: ")
+    lines = "document.querySelector('svg.wide .kinds').classList.contains('off')"
+    assert not opened.run(lines)
+    opened.run(
+        "(() => { const m = document.getElementById('series'); m.value = 2; m.dispatchEvent(new Event('change')); })()"
+    )
+    assert opened.run(lines)
+    assert opened.run(readout).startswith("december 2019: ")
+
+
+@BROWSER
+def test_the_map_tells_a_province_and_takes_another_measure(pages: Pages, tmp_path: Path, opened: Browser) -> None:
+    row = pages["demo"][1].tables["provinces"].filter(province="Utrecht").row(0, named=True)
+    opened.open(_written(pages, tmp_path, "en"))
+    opened.point("[data-province=Utrecht]", 0.45, 0.3)
+    readout = "document.querySelector('#map .readout').textContent"
+    assert opened.run(readout).startswith(f"Utrecht: ads {row['messages']:,}, texts {row['texts']:,}, ")
+    before = opened.run("document.querySelector('.range').textContent")
+    opened.run(
+        "(() => { const m = document.getElementById('measure'); m.value = 'messages'; m.dispatchEvent(new Event('change')); })()"
+    )
+    assert opened.run("document.querySelector('.range').textContent") != before
+    opened.run("document.querySelector('[data-province=Limburg]').focus()")
+    assert opened.run(readout).startswith("Limburg: ads ")
+
+
+@BROWSER
+def test_tables_are_found_in_and_sorted(pages: Pages, tmp_path: Path, opened: Browser) -> None:
+    opened.open(_written(pages, tmp_path, "nl"))
+    opened.run("document.querySelector('#places ~ .table input').focus()")
+    opened.type("ROTTERDAM")
+    rows = "[...document.querySelectorAll('#places ~ .table tbody tr')].filter((row) => row.offsetParent).map((row) => row.cells[0].textContent)"
+    assert opened.run(rows) == ["Rotterdam"]
+    assert opened.run("document.querySelector('#places ~ .table .found').textContent").startswith("1 van ")
+    opened.run("document.querySelectorAll('#map ~ div th button')[1].click()")
+    column = "[...document.querySelectorAll('#map ~ div tbody tr')].map((row) => row.cells[1].textContent)"
+    found = [int(cell.replace(".", "")) for cell in opened.run(column)]
+    assert found == sorted(found, reverse=True)
+    opened.run("document.querySelectorAll('#map ~ div th button')[1].click()")
+    assert [int(cell.replace(".", "")) for cell in opened.run(column)] == sorted(found)
+
+
+@BROWSER
+def test_the_keyboard_reaches_the_controls(pages: Pages, tmp_path: Path, opened: Browser) -> None:
+    opened.open(_written(pages, tmp_path, "en"))
+    reached = set()
+    for _ in range(60):
+        opened.press("Tab", 9)
+        reached.add(opened.run("document.activeElement.id || document.activeElement.dataset.province || ''"))
+    assert {"measure", "series", "month", "Utrecht", "Zeeland"} <= reached
+
+
+@BROWSER
+def test_every_control_has_a_name_and_headings_are_in_order(pages: Pages, tmp_path: Path, opened: Browser) -> None:
+    opened.open(_written(pages, tmp_path, "nl"))
+    nameless = (
+        "[...document.querySelectorAll('button, select, input, a, [role=region], svg:not([aria-hidden]), img')].filter((e) => "
+        "!(e.getAttribute('aria-label') || e.alt || e.textContent.trim() || (e.labels && e.labels[0].textContent.trim()))"
+        ").map((e) => e.outerHTML.slice(0, 80))"
+    )
+    assert opened.run(nameless) == []
+    assert opened.run("[...document.querySelectorAll('path[role=img]')].every((e) => e.querySelector('title'))")
+    levels = opened.run("[...document.querySelectorAll('h1, h2, h3')].map((e) => Number(e.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))

@@ -72,7 +72,7 @@ def _page(report: Report, rows: int) -> str:
         totals=totals,
         tables={name: some for name, some in shown.items() if name in tables},
         sizes={name: table.height for name, table in tables.items()},
-        titles={(row["peer_kind"], row["chat_id"]): row["chat_title"] for row in tables["chats"].to_dicts()},
+        titles={row[:2]: row[2] for row in tables["chats"].select("peer_kind", "chat_id", "chat_title").rows()},
         equations=_EQUATIONS,
         ledger=report.ledger,
         lifetimes=lifetimes_of(tables),
@@ -81,7 +81,11 @@ def _page(report: Report, rows: int) -> str:
         threshold=intervals.threshold(report.provenance, language),
         facts=evidence.visible(json.dumps(_short(report.provenance, language), indent=1, ensure_ascii=False)),
         **intervals.context(report.audit, language),
-        **(_pictures(tables, shown, language) if totals["messages"] else {"data": safe_json({"words": _script_words(language)})}),
+        **(
+            _pictures(tables, shown, language)
+            if totals["messages"]
+            else {"data": safe_json({"words": _script_words(language)})}
+        ),
     )
 
 
@@ -199,4 +203,3 @@ def asset(name: str) -> str:
 def allowed(content: str) -> str:
     """A content-security-policy source for an inline element with exactly this content."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() + "'"
-

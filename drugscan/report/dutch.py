@@ -89,7 +89,7 @@ WORDS: Final = {
     "map_hint": "Wijs een provincie of stip aan, of ga erheen met de Tab-toets.",
     "map_alt": "Kaart van Nederland: advertenties per provincie, met een stip voor elke genoemde plaats",
     "map_point": "{province}: advertenties {ads}, teksten {texts}, accounts {sellers}, per 100.000 inwoners {rate}, gewogen {weighted}",
-    "map_caption": "Advertenties naar de provincie die zij noemen; donkerder is meer. Stippen: de {dots} meest genoemde plaatsen. Gewogen: een advertentie die drie provincies noemt, telt in elk voor een derde. Een bezorgclaim zegt niet waar een verkoper woont.",
+    "map_caption": "Advertenties naar de provincie die zij noemen. Stippen: de {dots} meest genoemde plaatsen. Gewogen: een advertentie die drie provincies noemt, telt in elk voor een derde. Een bezorgclaim zegt niet waar een verkoper woont.",
     "by_province": "Advertenties per provincie",
     "per_100k": "per 100.000 inwoners",
     "ads_weighted": "advertenties, gewogen",

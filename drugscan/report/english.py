@@ -49,7 +49,7 @@ WORDS: Final = {
     "map_hint": "Point at a province or a dot, or reach one with the Tab key.",
     "map_alt": "Map of the Netherlands: ads by province, with a dot for each town named",
     "map_point": "{province}: ads {ads}, texts {texts}, accounts {sellers}, per 100,000 inhabitants {rate}, weighted {weighted}",
-    "map_caption": "Ads by the province that they name; darker is more. Dots: the {dots} towns named most. Weighted: an ad that names three provinces counts a third in each. A delivery claim is not where a seller lives.",
+    "map_caption": "Ads by the province that they name. Dots: the {dots} towns named most. Weighted: an ad that names three provinces counts a third in each. A delivery claim is not where a seller lives.",
     "by_province": "Ads by province",
     "per_100k": "per 100,000 inhabitants",
     "ads_weighted": "ads, weighted",

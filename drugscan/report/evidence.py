@@ -63,7 +63,8 @@ def _cut(text: str, spans: Mapping[str, Sequence[Span]], is_longer: bool) -> lis
         for begin, end in some:
             kinds[begin:end] = [kind] * (end - begin)
     parts = [
-        Piece(kind, visible("".join(text[at] for at in run))) for kind, run in groupby(range(len(text)), kinds.__getitem__)
+        Piece(kind, visible("".join(text[at] for at in run)))
+        for kind, run in groupby(range(len(text)), kinds.__getitem__)
     ]
     return [*parts, Piece("", " […]")] if is_longer else parts
 

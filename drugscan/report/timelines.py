@@ -79,7 +79,8 @@ def _series(key: tuple[str, str], rows: pl.DataFrame, months: list[date]) -> Ser
 
 def menu(timeline: Timeline, chats: pl.DataFrame, language: Language) -> list[tuple[str, list[tuple[int, str]]]]:
     """Dimension -> number and name of each of its series, as a reader chooses them."""
-    titles = {f"{row['peer_kind']}:{row['chat_id']}": row["chat_title"] for row in chats.to_dicts()}
+    rows = chats.select("peer_kind", "chat_id", "chat_title").rows()
+    titles = {f"{kind}:{number}": title for kind, number, title in rows}
     groups: dict[str, list[tuple[int, str]]] = {}
     for number, series in enumerate(timeline.series):
         name = titles.get(series.name) or series.name or language("all_ads")
