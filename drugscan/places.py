@@ -97,7 +97,7 @@ def _regions(texts: pl.DataFrame, readings: pl.DataFrame, mentions: pl.DataFrame
 
 
 def names(texts: pl.DataFrame) -> pl.DataFrame:
-    """How the places and provinces that count are called in each text: `text_id`, `name` (lower case, blanks around)."""
+    """What each text calls the places and provinces that count: `text_id`, `name` (lower case, blanks around)."""
     return _mentions(texts).select("text_id", "name").unique(maintain_order=True)
 
 

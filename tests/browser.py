@@ -1,4 +1,4 @@
-"""A real Chromium for tests, through its debugging pipe: look at a page, point at it, press keys, and see what it did."""
+"""A real Chromium for tests, through its debugging pipe: open a page, point, press keys, and see what happened."""
 
 import base64
 import fcntl
@@ -30,7 +30,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Network", "Log"):
             self._call(f"{domain}.enable")
 
-    def _call(self, method: str, **params: Any) -> Any:
+    def _call(self, method: str, **params: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
         self._last += 1
         session = {"sessionId": self._session} if self._session else {}
         os.write(
@@ -43,7 +43,7 @@ class Browser:
                 return answer["result"]
             self._notice(answer)
 
-    def _read(self) -> Any:
+    def _read(self) -> Any:  # noqa: ANN401 - whatever JSON holds
         while b"\0" not in self._rest:
             more = os.read(self._from, 1 << 20)
             assert more, "the browser has gone"
@@ -75,7 +75,7 @@ class Browser:
         given = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
         self._call("Emulation.setEmulatedMedia", media=kind, features=given)
 
-    def run(self, expression: str) -> Any:
+    def run(self, expression: str) -> Any:  # noqa: ANN401 - whatever the page says
         """The value of an expression in the page."""
         done = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in done, done
@@ -83,11 +83,10 @@ class Browser:
 
     def point(self, selector: str, share_x: float = 0.5, share_y: float = 0.5) -> None:
         """Scroll to the first element of a selector and put the pointer on it."""
-        box = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center', "
-            "behavior: 'instant'}); const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
-        )
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.run(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        box = self.run(f"(({{x, y, width, height}}) => [x, y, width, height])({element}.getBoundingClientRect())")
         x, y = box[0] + share_x * box[2], box[1] + share_y * box[3]
         self._call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 

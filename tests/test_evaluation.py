@@ -15,7 +15,8 @@ from drugscan.evaluation import Labelled, Sample
 from drugscan.measures import OUTPUTS
 from drugscan.report import measured
 from drugscan.schema import LABELS
-from tests.test_report import CHROMIUM, HOSTILE, _chromium
+from tests.browser import CHROMIUM, browser
+from tests.test_report import HOSTILE
 
 
 class Scripted:
@@ -306,10 +307,12 @@ def test_contacts_on_the_page_are_covered() -> None:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 def test_in_a_browser_hostile_texts_do_nothing(page: Path, tmp_path: Path) -> None:
-    seen = _chromium(["--dump-dom"], page, tmp_path)
-    assert "<title>How good is the model · drugscan</title>" in seen
-    assert "pwned" in seen  # it is shown, as text
-    assert "<b>vet</b>" not in seen
+    with browser(tmp_path) as opened:
+        opened.open(page)
+        assert opened.run("document.title") == "How good is the model · drugscan"
+        assert "pwned" in opened.run("document.body.textContent")  # it is shown, as text
+        assert "<b>vet</b>" not in opened.run("document.documentElement.outerHTML")
+        assert opened.noticed == [("Network.requestWillBeSent", page.as_uri())]
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

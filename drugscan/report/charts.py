@@ -66,4 +66,4 @@ def drawn(chart: Any, language: Language = ENGLISH, look: Look = LIGHT) -> str: 
         )
         .configure_legend(labelColor=look.ink, titleColor=look.ink, titleFontWeight="normal")
     )
-    return str(vl_convert.vegalite_to_svg(styled.to_dict(), format_locale=language.locale))
+    return str(vl_convert.vegalite_to_svg(styled.to_dict(), format_locale=language.marks))

@@ -57,8 +57,10 @@ if (map) {
   const tell = readout(map);
   each(".area, .dot", (mark) => {
     const words = mark.querySelector("title").textContent;
-    for (const name of ["pointerenter", "focus"]) mark.addEventListener(name, () => tell(words));
-    for (const name of ["pointerleave", "blur"]) mark.addEventListener(name, () => tell(""));
+    /* only provinces take the focus: sixty dots more would be in the way of the Tab key */
+    const names = mark.classList.contains("area") ? [["pointerenter", "focus"], ["pointerleave", "blur"]] : [["pointerenter"], ["pointerleave"]];
+    names[0].forEach((name) => mark.addEventListener(name, () => tell(words)));
+    names[1].forEach((name) => mark.addEventListener(name, () => tell("")));
   }, map);
   document.getElementById("measure").addEventListener("change", (event) => {
     const measure = data.map[event.target.value];

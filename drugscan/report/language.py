@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from drugscan.report import dutch, english
 
@@ -16,8 +16,6 @@ class Language:
 
     code: str
     """BCP 47, as in `<html lang>`."""
-    locale: str
-    """Name of its number format in Vega (d3-format)."""
     words: Mapping[str, str]
     names: Mapping[str, str]
     """Names of drugs, units and kinds of chat that differ from those in the tables."""
@@ -30,6 +28,11 @@ class Language:
         """The words of a key, with the values put in. Raises `KeyError` for a key that does not exist."""
         return self.words[key].format(**values)
 
+    @property
+    def marks(self) -> dict[str, Any]:
+        """Its marks in numbers for Vega (d3-format)."""
+        return {"thousands": self.thousands, "decimal": self.decimal, "grouping": [3], "currency": ["€", ""]}
+
     def name(self, name: str) -> str:
         """A drug, unit or kind of chat as this language has it."""
         return self.names.get(name, name)
@@ -38,8 +41,7 @@ class Language:
         """A number with its thousands marked; a dash for nothing."""
         if value is None:
             return NOTHING
-        marks = str.maketrans(",.", self.thousands + self.decimal)
-        return f"{value:,.{decimals}f}".translate(marks)
+        return f"{value:,.{decimals}f}".translate(str.maketrans(",.", self.thousands + self.decimal))
 
     def rate(self, value: float | None) -> str:
         """A number of any size: with decimals only where they matter."""
@@ -68,8 +70,8 @@ class Language:
 
 
 ENGLISH: Final = Language(
-    "en", "en-US", english.WORDS, {}, english.MONTHS, tuple(month[:3] for month in english.MONTHS), ",", "."
+    "en", english.WORDS, {}, english.MONTHS, tuple(month[:3] for month in english.MONTHS), ",", "."
 )
-DUTCH: Final = Language("nl", "nl-NL", dutch.WORDS, dutch.NAMES, dutch.MONTHS, dutch.SHORT_MONTHS, ".", ",")
+DUTCH: Final = Language("nl", dutch.WORDS, dutch.NAMES, dutch.MONTHS, dutch.SHORT_MONTHS, ".", ",")
 LANGUAGES: Final = {language.code: language for language in (ENGLISH, DUTCH)}
 """Code -> language, for `--language`."""
