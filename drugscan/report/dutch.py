@@ -230,6 +230,8 @@ WORDS: Final = {
     "score": "score",
     "chat": "chat",
     "kind": "soort",
+    "first_message": "eerste bericht",
+    "last_message": "laatste bericht",
     "silent_days": "stille dagen",
     "longest_silence": "langste stilte, dagen",
     "ids_missing": "ontbrekende nummers",

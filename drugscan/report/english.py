@@ -190,6 +190,8 @@ WORDS: Final = {
     "score": "score",
     "chat": "chat",
     "kind": "kind",
+    "first_message": "first message",
+    "last_message": "last message",
     "silent_days": "silent days",
     "longest_silence": "longest silence, days",
     "ids_missing": "missing numbers",
