@@ -80,7 +80,7 @@ def _publish(url: str, model: FakeModel) -> None:
     results = stages.run_stats(work, stages.InProcess(), Silent())
     facts = {**publish.provenance(snapshot, model.model_id, selection), "basis": run}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(publish, "render", lambda tables, facts: "")
+        patched.setattr(publish, "render", lambda *given: "")
         publish.publish(url, run, results, facts, False)
 
 
