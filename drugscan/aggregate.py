@@ -4,13 +4,14 @@ The same two functions run in one process or as tasks on a cluster; only names a
 """
 
 import io
+from typing import Final
 
 import msgspec
 import polars as pl
 
 from drugscan import corpus, listings, statistics, storage, versions
 
-_SCRATCH = ("losers", "partials")
+_SCRATCH: Final = ("losers", "partials")
 """Folders of a run that only the run itself reads."""
 
 
