@@ -98,7 +98,7 @@ def _regions(texts: pl.DataFrame, readings: pl.DataFrame, mentions: pl.DataFrame
 
 def names(texts: pl.DataFrame) -> pl.DataFrame:
     """What each text calls the places and provinces that count: `text_id`, `name` (lower case, blanks around)."""
-    return _mentions(texts).select("text_id", "name").unique(maintain_order=True)
+    return _mentions(_readings(texts)).select("text_id", "name").unique(maintain_order=True)
 
 
 def _readings(texts: pl.DataFrame) -> pl.DataFrame:
