@@ -1,6 +1,6 @@
 """Tables and report as a job, with the options of `drugscan stats`; buckets are counted by all nodes.
 
-    ray job submit --working-dir . -- python jobs/aggregate.py --corpus s3://BUCKET/corpus
+ray job submit --working-dir . -- python jobs/aggregate.py --corpus s3://BUCKET/corpus
 """
 
 import os
