@@ -82,6 +82,10 @@ class Book:
             return True
         return False
 
+    def release(self) -> None:
+        """Let go on who pauses."""
+        (self.folder / "go").touch()
+
     def happened(self, number: int = 0) -> int:
         """How often a fault of the plan happened."""
         return len(list(self.folder.glob(f"fault-{number}-*")))

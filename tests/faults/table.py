@@ -11,7 +11,7 @@ from tests.faults.trial import Row
 BEGIN: Final = "<!-- written by `make faults`: begin -->"
 END: Final = "<!-- written by `make faults`: end -->"
 _HEAD: Final = """\
-| fault | what was done | runs | seconds, undisturbed | seconds, all runs | ranges / shards done again | messages lost | doubled |
+| fault | what was done | runs | seconds, undisturbed | seconds, all runs | ranges / shards again | lost | doubled |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 

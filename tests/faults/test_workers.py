@@ -58,11 +58,13 @@ def test_a_range_that_kills_its_worker_each_time(trial: Trial) -> None:
     run = trial.scan()
     assert run.code == 0, run.err
     assert "in 1 new ranges; 62 ranges were read before" in run.err
-    trial.settle("a range that kills its worker each time", "three tries, named, exit 1; read by the next run without it")
+    trial.settle(
+        "a range that kills its worker each time", "three tries, named, exit 1; read by the next run without it"
+    )
 
 
 def test_shards_that_kill_their_worker_each_time(trial: Trial, undisturbed: Undisturbed) -> None:
-    poison = undisturbed.shards[1::12]
+    poison = undisturbed.shards[5::20]
     trial.plan(Fault("shard", "|".join(poison), times=FOR_EVER))
     run = trial.scan()
     assert run.code == 1, run.err
@@ -79,7 +81,7 @@ def test_shards_that_kill_their_worker_each_time(trial: Trial, undisturbed: Undi
 
 
 def test_a_shard_that_kills_the_only_worker(trial: Trial, undisturbed: Undisturbed) -> None:
-    trial.plan(Fault("shard", "|".join(undisturbed.shards[1::12]), times=FOR_EVER))
+    trial.plan(Fault("shard", "|".join(undisturbed.shards[5::20]), times=FOR_EVER))
     assert trial.scan(workers=1).code == 1
     trial.plan()
     assert trial.scan(workers=1).code == 0

@@ -1,5 +1,6 @@
 """A corpus of its own, the runs over it, and the count of what a fault did to it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,6 +111,11 @@ class Run:
             time.sleep(0.02)
         return True
 
+    def wait(self, seconds: float) -> None:
+        """Until so much time is over, or the run."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
     def send(self, number: signal.Signals) -> None:
         """A signal to the command alone, as if by an operator or the kernel."""
         if self.code is None:
@@ -186,19 +192,15 @@ class Trial:
         told: list[str] = json.loads(self.runs[-1].out.splitlines()[-1])["failures"]
         return told
 
-    def settle(self, fault: str, done: str, undisturbed: Undisturbed | None = None) -> Row:
-        """Check that the corpus is what it would have been without the fault, and put that into the table."""
-        expected = undisturbed or self.undisturbed
-        assert expected is not None
-        lost, doubled = self.lost_and_doubled()
-        assert (lost, doubled) == (0, 0)
-        assert results(self.url).differing(expected.results) == []
-        again = self.book.again("range"), self.book.again("shard")
-        seconds = sum(run.seconds for run in self.runs)
-        row = Row(fault, done, len(self.runs), expected.seconds, seconds, *again, lost, doubled)
-        self.rows.append(row)
-        print(asdict(row))  # noqa: T201
-        return row
+    def settle(self, fault: str, done: str) -> Row:
+        """See `settle`, of this corpus alone."""
+        return settle([self], fault, done)
+
+    def sibling(self, name: str) -> "Trial":
+        """Another corpus in the same test."""
+        folder = self.folder / name
+        folder.mkdir()
+        return Trial(self.demo, folder, self.undisturbed, self.rows, environment=self.environment)
 
     def lost_and_doubled(self) -> tuple[int, int]:
         """Messages of the truth that are not in the corpus or have another text, and messages that count twice."""
@@ -213,3 +215,20 @@ class Trial:
     def temporary_files(self) -> list[Path]:
         """Half-written files that killed processes left in a local corpus."""
         return list(Path(self.url).rglob(f"{storage.TEMPORARY}*"))
+
+
+def settle(trials: list[Trial], fault: str, done: str) -> Row:
+    """Check that each corpus is what it would have been without the fault, and put that into the table."""
+    lost = doubled = 0
+    for trial in trials:
+        assert trial.undisturbed is not None
+        missing, twice = trial.lost_and_doubled()
+        lost, doubled = lost + missing, doubled + twice
+        assert results(trial.url).differing(trial.undisturbed.results) == []
+    assert (lost, doubled) == (0, 0)
+    ranges, shards = (sum(trial.book.again(at) for trial in trials) for at in ("range", "shard"))
+    runs = [run.seconds for trial in trials for run in trial.runs]
+    undisturbed = sum(trial.undisturbed.seconds for trial in trials if trial.undisturbed)
+    row = Row(fault, done, len(runs), undisturbed, sum(runs), ranges, shards, lost, doubled)
+    trials[0].rows.append(row)
+    return row
