@@ -51,8 +51,10 @@ class Book:
         self._log = folder / "events"
 
     def write_plan(self, plan: Plan) -> None:
-        """Make the folder, or change the plan of the next run; notes stay."""
+        """Make the folder, or change the plan of the next run; the log stays."""
         self.folder.mkdir(exist_ok=True)
+        for mark in (*self.folder.glob("fault-*"), *self.folder.glob("passed-*")):
+            mark.unlink()
         (self.folder / "plan.json").write_bytes(msgspec.json.encode(plan))
 
     def read_plan(self) -> Plan:
@@ -87,7 +89,7 @@ class Book:
         (self.folder / "go").touch()
 
     def happened(self, number: int = 0) -> int:
-        """How often a fault of the plan happened."""
+        """How often a fault of the present plan happened."""
         return len(list(self.folder.glob(f"fault-{number}-*")))
 
 

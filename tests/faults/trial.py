@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from drugscan import corpus, listings, publish, storage
+from drugscan import corpus, publish, storage, versions
 from tests import conftest
 from tests.faults.plan import Book, Fault, Plan
 
 PLUG: Final = Path(__file__).parent / "plug"
-RUN_SECONDS: Final = 240
+RUN_SECONDS: Final = 600
 """No run over the small demo takes so long, also on a busy machine: who is at it still hangs."""
 _KEY: Final = ["peer_kind", "chat_id", "message_id"]
 
@@ -159,11 +159,13 @@ class Trial:
     undisturbed: Undisturbed | None = None
     rows: list[Row] = field(default_factory=list)
     url: str = ""
+    exports: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.url = self.url or str(self.folder / "corpus")
+        self.exports = self.exports or self.demo.exports
         self.book = Book(self.folder / "book")
         self.plan()
 
@@ -171,16 +173,19 @@ class Trial:
         """What goes wrong in the runs from now on."""
         self.book.write_plan(Plan(list(faults)))
 
+    def whole_environment(self) -> dict[str, str]:
+        """Environment variables of processes that are to follow the plan."""
+        path = os.pathsep.join([str(conftest.REPOSITORY), str(PLUG)])
+        return {**os.environ, "PYTHONPATH": path, "DRUGSCAN_FAULTS": str(self.book.folder), **self.environment}
+
     def start(self, *arguments: str) -> Run:
         """Begin a command of drugscan."""
-        path = os.pathsep.join([str(conftest.REPOSITORY), str(PLUG)])
-        environment = {**os.environ, "PYTHONPATH": path, "DRUGSCAN_FAULTS": str(self.book.folder), **self.environment}
-        self.runs.append(Run(list(arguments), environment))
+        self.runs.append(Run(list(arguments), self.whole_environment()))
         return self.runs[-1]
 
     def start_scan(self, *more: str, workers: int = 2) -> Run:
         """Begin the scan of the demo that every test does."""
-        given = ["scan", self.demo.exports, "--corpus", self.url, "--model", "fast", "--json"]
+        given = ["scan", self.exports, "--corpus", self.url, "--model", "fast", "--json"]
         return self.start(*given, "--workers", str(workers), *more)
 
     def scan(self, *more: str, workers: int = 2) -> Run:
@@ -205,7 +210,8 @@ class Trial:
     def lost_and_doubled(self) -> tuple[int, int]:
         """Messages of the truth that are not in the corpus or have another text, and messages that count twice."""
         found = corpus.snapshot(self.url)
-        lost = listings.losers(found)
+        slices = [versions.find_losers(found, part)[0] for part in range(versions.slice_count(found))]
+        lost = pl.concat([pl.DataFrame(losers) for losers in slices])
         rows = [pl.DataFrame(corpus.read_table(file.url)) for file in found.messages]
         current = pl.concat(rows).join(lost, on=["range_id", "source_offset"], how="anti")
         current = current.with_columns(pl.col("peer_kind").cast(pl.String)).select(*_KEY, "text_id")
