@@ -6,7 +6,7 @@ READY := .venv/.ready
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint bench lock clean
+.PHONY: help demo test test-slow faults lint bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -26,8 +26,11 @@ demo: $(READY)  ## make 200,000 demo messages, scan them with Ray, say where the
 test: $(READY) lint  ## set up if needed, lint, and run all tests
 	$(BIN)/python -m pytest
 
-test-slow: $(READY)  ## fault and scale tests (minutes)
+test-slow: $(READY)  ## scale tests (minutes)
 	$(BIN)/python -m pytest -m slow
+
+faults: $(READY)  ## kill, remove, fill up and break things; write the table of docs/reliability.md (about 15 minutes)
+	DRUGSCAN_FAULTS_TABLE=docs/reliability.md $(BIN)/python -m pytest -m faults tests/faults
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff format --check --quiet .

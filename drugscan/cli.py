@@ -54,7 +54,7 @@ def scan(exports: tuple[str, ...], corpus: str, **rest: Any) -> None:  # noqa: A
     try:
         failures = steps.ingest(exports, corpus, runner, rest)
         failures += steps.score(corpus, runner, rest)
-        result = steps.publish_results(corpus, rest, runner)
+        result = steps.publish_what_there_is(corpus, failures, rest, runner)
     finally:
         steps.stop(rest)
     steps.finish(failures, result, rest)

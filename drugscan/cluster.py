@@ -3,16 +3,15 @@
 Only names go out and only summary rows come back through the driver; messages and scores are read and written by
 the workers. What was learned about Ray Data 2.60 and is used here: `from_items` needs one block per row, or a
 killed worker redoes its neighbours; a generator's rows need a tiny target block size, or they all arrive at the
-end; a row that kills its worker is retried for ever unless retries are limited and errored blocks allowed.
+end; a row that kills its worker is retried for ever unless retries are limited and errored blocks allowed; an actor
+whose restarts are used up stays in its pool, and what is sent to it is lost or waits.
 """
 
 import logging
 import os
-import pickle
-import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -21,27 +20,24 @@ import msgspec
 import ray
 import ray.data
 
-from drugscan import corpus, inputs, models, score, stages, stateless
+from drugscan import actors, corpus, inputs, models, score, stages, stateless
 from drugscan.aggregate import BucketSummary, Work
 from drugscan.ingest import Destination, RangeSummary
 from drugscan.models import ModelError
 from drugscan.schema import Range
-from drugscan.score import ShardSummary
+from drugscan.score import Pending, ShardSummary
 from drugscan.settings import Settings
 from drugscan.stages import FilePlan
 from drugscan.versions import SliceSummary
 
 TRIES: Final = 3
-"""A range or shard that kills its worker this often has failed."""
+"""A range or shard that kills its worker this often has failed; a shard the last time all by itself."""
 MOST_WORKERS: Final = 1_000
 """On a cluster that may grow: Ray Data adds workers as there is room for them, and asks for nodes."""
 PLAN_HERE_BYTES: Final = 256 * 1024 * 1024
 """Input that is planned in the driver: about a second of work, where a first Ray Data plan takes four."""
 _OBJECT_STORE_BYTES: Final = 256 * 1024 * 1024
 """Locally: nothing but summaries passes through it, and with GPUs the tokens of shards (some 5 MB each)."""
-_SHARD, _DONE, _UNUSABLE = "shard", "done", "unusable"
-"""Rows of scoring: of a shard, of a bucket whose shards are through (their number), of a worker without its model."""
-_Row = dict[str, Any]
 _Operator = tuple[Any, dict[str, Any]]
 """A function or class for `map_batches`, and its options."""
 
@@ -126,27 +122,26 @@ class OnRay:
             yield msgspec.json.decode(row, type=RangeSummary)
 
     def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
-        """Summaries of the shards; pools of actors that each load the model once. Raises `ModelError` as they do."""
-        rows = stateless.numbers(snapshot.buckets)
+        """Summaries of the shards; pools of actors that each load the model once. Raises `ModelError` as they do.
+
+        A shard that kills its worker takes the rest of its bucket with it, and buckets that waited for that worker.
+        What is pending of these is done once more, each shard by itself: then only those that kill have failed.
+        """
         given = (msgspec.json.encode(snapshot), msgspec.json.encode(choice), shard_texts)
-        shards: Counter[int] = Counter()
-        whole: dict[int, int] = {}
-        size = min(self._workers, len(rows))
-        for row in _stream(rows, *(self._apart(given, size) if self._two_operators else _fused(given, size))):
-            bucket, body = int(row["bucket"]), row["body"]
-            if row["kind"] == _UNUSABLE:
-                raise ModelError(f"a worker cannot use the model: {body.decode()}")
-            if row["kind"] == _DONE:
-                whole[bucket] = int(body)
-                continue
-            shards[bucket] += 1
-            yield msgspec.json.decode(body, type=ShardSummary)
-        doubtful = [bucket for bucket in range(snapshot.buckets) if whole.get(bucket) != shards[bucket]]
-        for bucket in doubtful:
-            # summaries can be lost with a worker whose score files stand: what counts is what is pending
-            if pending := score.pending_texts(snapshot, bucket, str(choice.model_id)).height:
-                error = f"the worker died on it {TRIES} times; run again, and look at its texts if it happens again"
-                yield ShardSummary(bucket, pending, error=error)
+        model_id = str(choice.model_id)
+        everything = [Pending(bucket) for bucket in range(snapshot.buckets)]
+        size = min(self._workers, len(everything))
+        operators = self._apart(given, size) if self._two_operators else self._fused(given, size)
+        doubtful = yield from _scored(everything, operators)
+        # summaries can be lost with a worker whose score files stand: what counts is what is pending
+        alone = [one for each in doubtful for one in score.shard_by_shard(snapshot, each.bucket, model_id, shard_texts)]
+        if not alone:
+            return
+        one_by_one = self._fused(given, min(self._workers, len(alone)), alone=True)
+        for lost in (yield from _scored(alone, one_by_one)):
+            if texts := score.still_pending(snapshot, lost, model_id).height:
+                error = "the worker died on them each time; run again, and look at them if it happens again"
+                yield ShardSummary(lost.bucket, texts, error=error)
 
     def find_losers(self, work: Work, slices: int) -> Iterator[SliceSummary]:
         """Summaries of the slices, in any order; none for one that kills its worker each time."""
@@ -158,7 +153,7 @@ class OnRay:
         for row in self._map(stateless.numbers(work.snapshot.buckets), partial(stateless.count_bucket, work)):
             yield msgspec.json.decode(row, type=BucketSummary)
 
-    def _apart(self, given: tuple[bytes, bytes, int], size: int) -> list[_Operator]:
+    def _apart(self, given: tuple[Any, ...], size: int) -> list[_Operator]:
         """All CPUs read and tokenise for the actors that hold the GPUs; those take no CPU, so they always fit in.
 
         Two calls at a time in an actor with a GPU: one writes its score file while the other has the device.
@@ -166,9 +161,18 @@ class OnRay:
         twice = {"max_concurrent_calls_per_actor": 2, "enable_true_multi_threading": True}
         device = {"num_cpus": 0, "num_gpus": self._gpus or None}
         return [
-            (_Prepare, _actors(given, self._cpus, num_cpus=1)),
-            (_Forward, _actors(given[:2], size, twice, **device)),
+            (actors.Prepare, _actors(given, self._cpus, num_cpus=1)),
+            (actors.Forward, _actors(given, size, twice, **device)),
         ]
+
+    def _fused(self, given: tuple[Any, ...], size: int, alone: bool = False) -> list[_Operator]:
+        """Reading, tokenising and scoring in one actor: without a GPU they share its core anyway.
+
+        `alone`: one try for each row, and none waits for an actor that another one can kill.
+        """
+        calls = {"max_tasks_in_flight_per_actor": 1} if alone else {}
+        options = {"num_cpus": 1, "num_gpus": self._gpus or None, "max_task_retries": 0 if alone else TRIES - 2}
+        return [(actors.Score, _actors(given, size, calls, **options))]
 
     def _map(self, rows: Sequence[bytes], function: Callable[[bytes], Iterable[msgspec.Struct]]) -> Iterator[bytes]:
         """Summaries (JSON) of the function over the rows, one row per call, as stateless tasks."""
@@ -177,9 +181,23 @@ class OnRay:
             yield row["summary"]
 
 
-def _fused(given: tuple[bytes, bytes, int], size: int) -> list[_Operator]:
-    """Reading, tokenising and scoring in one actor: without a GPU they share its core anyway."""
-    return [(_Scorer, _actors(given, size, num_cpus=1))]
+def _scored(wanted: Sequence[Pending], operators: Sequence[_Operator]) -> Generator[ShardSummary, None, list[Pending]]:
+    """Summaries of what is to be scored; returns what did not come back whole, and why was not told."""
+    shards: Counter[int] = Counter()
+    whole: dict[int, int] = {}
+    told: set[int] = set()
+    for row in _stream([msgspec.json.encode(each) for each in wanted], *operators):
+        number, kind, body = int(row["number"]), row["kind"], row["body"]
+        if kind == actors.UNUSABLE:
+            raise ModelError(f"a worker cannot use the model: {body.decode()}")
+        if kind == actors.DONE:
+            whole[number] = int(body)
+            continue
+        if kind == actors.FAILED:
+            told.add(number)
+        shards[number] += 1
+        yield msgspec.json.decode(body, type=ShardSummary)
+    return [each for number, each in enumerate(wanted) if number not in told and whole.get(number) != shards[number]]
 
 
 def _actors(given: tuple[Any, ...], size: int, calls: dict[str, Any] | None = None, **resources: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -188,18 +206,20 @@ def _actors(given: tuple[Any, ...], size: int, calls: dict[str, Any] | None = No
     return {
         "fn_constructor_args": given,
         "compute": ray.data.ActorPoolStrategy(min_size=1, max_size=size, initial_size=min(size, now), **calls or {}),
-        "max_restarts": TRIES,
-        "max_task_retries": TRIES - 1,
+        "max_restarts": -1,
+        "max_task_retries": TRIES - 2,
         **resources,
     }
 
 
-def _stream(rows: Sequence[bytes], *operators: _Operator) -> Iterator[_Row]:
+def _stream(rows: Sequence[bytes], *operators: _Operator) -> Iterator[actors.Row]:
     """What the last operator yields, as it is ready; one block per row, so that a kill redoes that row only."""
     with warnings.catch_warnings():
         # Ray 2.60 deprecates passing retries this way and offers no other yet; the version is pinned
         warnings.simplefilter("ignore")
-        data: ray.data.Dataset = ray.data.from_items([{"row": row} for row in rows], override_num_blocks=len(rows))
+        data: ray.data.Dataset = ray.data.from_items(
+            [{"number": number, "row": row} for number, row in enumerate(rows)], override_num_blocks=len(rows)
+        )
         for function, options in operators:
             data = data.map_batches(function, batch_size=1, **options)
         yield from data.iter_rows()
@@ -214,79 +234,3 @@ def _missing_plans(done: Iterable[FilePlan], sources: Sequence[str]) -> Iterator
     for source in sources:
         if source not in planned:
             yield FilePlan(source, 0, error=f"{source}: the worker died while looking at this file")
-
-
-def _row(kind: str, bucket: int, body: bytes) -> _Row:
-    """A batch of one row, as the operators of scoring pass them on."""
-    return {"kind": [kind], "bucket": [bucket], "body": [body]}
-
-
-def _model(choice: bytes, scores: bool) -> models.Model | ModelError:
-    """The model on this worker, with its weights if it scores; or why it cannot be used, for the driver to tell."""
-    threads = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
-    os.environ["RAYON_NUM_THREADS"] = str(threads)  # each tokenizer would take every core of the machine
-    try:
-        model = models.load(msgspec.json.decode(choice, type=models.Choice))
-        if scores and isinstance(model, models.Tokenising):
-            model.start(threads)
-    except ModelError as error:
-        return error
-    return model
-
-
-class _Scorer:
-    """An actor that reads, scores and writes whole buckets."""
-
-    def __init__(self, snapshot: bytes, choice: bytes, shard_texts: int) -> None:
-        self._snapshot = msgspec.json.decode(snapshot, type=corpus.Snapshot)
-        self._model, self._shard_texts = _model(choice, scores=True), shard_texts
-
-    def __call__(self, batch: _Row) -> Iterator[_Row]:
-        for bucket in map(int, batch["row"]):
-            if isinstance(self._model, ModelError):
-                yield _row(_UNUSABLE, bucket, str(self._model).encode())
-                continue
-            count = 0
-            for summary in score.score_buckets(self._snapshot, [bucket], self._model, self._shard_texts):
-                count += 1
-                yield _row(_SHARD, bucket, msgspec.json.encode(summary))
-            yield _row(_DONE, bucket, str(count).encode())
-
-
-class _Prepare:
-    """An actor that reads and tokenises whole buckets: a row per shard, and one that says how many they were."""
-
-    def __init__(self, snapshot: bytes, choice: bytes, shard_texts: int) -> None:
-        self._snapshot = msgspec.json.decode(snapshot, type=corpus.Snapshot)
-        self._model, self._shard_texts = _model(choice, scores=False), shard_texts
-
-    def __call__(self, batch: _Row) -> Iterator[_Row]:
-        for bucket in map(int, batch["row"]):
-            if isinstance(self._model, ModelError):
-                yield _row(_UNUSABLE, bucket, str(self._model).encode())
-                continue
-            count = 0
-            for shard in score.prepare(self._snapshot, bucket, self._model, self._shard_texts):
-                count += 1
-                yield _row(_SHARD, bucket, pickle.dumps(shard))
-            yield _row(_DONE, bucket, str(count).encode())
-
-
-class _Forward:
-    """An actor that scores and writes shards that `_Prepare` made; everything else it passes on."""
-
-    def __init__(self, snapshot: bytes, choice: bytes) -> None:
-        self._url = msgspec.json.decode(snapshot, type=corpus.Snapshot).url
-        self._model, self._lock = _model(choice, scores=True), threading.Lock()
-
-    def __call__(self, batch: _Row) -> Iterator[_Row]:
-        for kind, bucket, body in zip(batch["kind"], batch["bucket"], batch["body"], strict=True):
-            if kind != _SHARD:
-                yield _row(kind, bucket, body)
-            elif isinstance(self._model, ModelError):
-                yield _row(_UNUSABLE, bucket, str(self._model).encode())
-            else:
-                with self._lock:
-                    scored = score.forward(pickle.loads(body), self._model)
-                summary = score.commit(self._url, self._model.model_id, scored)
-                yield _row(_SHARD, bucket, msgspec.json.encode(summary))

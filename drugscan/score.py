@@ -72,6 +72,14 @@ class ShardSummary(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
+class Pending(msgspec.Struct, frozen=True):
+    """Which texts are to be scored: the pending ones of a bucket, or of these those with ids from `first` to `last`."""
+
+    bucket: int
+    first: bytes | None = None
+    last: bytes | None = None
+
+
 def pending_texts(snapshot: corpus.Snapshot, bucket: int, model_id: str) -> pl.DataFrame:
     """Distinct texts of a bucket that this model has not scored: text_id, text; sorted by text_id."""
     texts = pl.DataFrame(corpus.read_bucket(snapshot, bucket, ["text_id", "text"]))
@@ -104,10 +112,25 @@ def failed_ids(snapshot: corpus.Snapshot, bucket: int, model_id: str) -> pl.Data
     return pl.concat([pl.DataFrame(schema={"text_id": pl.Binary}), *parts]).unique()
 
 
-def prepare(snapshot: corpus.Snapshot, bucket: int, model: Model, shard_texts: int) -> Iterator[Shard]:
-    """The pending texts of a bucket, cut into shards and, for a model that has tokens, tokenised."""
-    started = time.perf_counter()
-    for part in pending_texts(snapshot, bucket, model.model_id).iter_slices(shard_texts):
+def still_pending(snapshot: corpus.Snapshot, wanted: Pending, model_id: str) -> pl.DataFrame:
+    """The texts that are meant, as far as this model has not scored them; see `pending_texts`."""
+    texts = pending_texts(snapshot, wanted.bucket, model_id)
+    if wanted.first is None or wanted.last is None:
+        return texts
+    return texts.filter(pl.col("text_id").is_between(pl.lit(wanted.first), pl.lit(wanted.last)))
+
+
+def shard_by_shard(snapshot: corpus.Snapshot, bucket: int, model_id: str, shard_texts: int) -> list[Pending]:
+    """The pending shards of a bucket, each to be done by itself, whatever becomes of the others."""
+    parts = pending_texts(snapshot, bucket, model_id)["text_id"]
+    shards = (parts[start : start + shard_texts] for start in range(0, len(parts), shard_texts))
+    return [Pending(bucket, shard[0], shard[-1]) for shard in shards]
+
+
+def prepare(snapshot: corpus.Snapshot, wanted: Pending, model: Model, shard_texts: int) -> Iterator[Shard]:
+    """The pending texts that are meant, cut into shards and, for a model that has tokens, tokenised."""
+    started, bucket = time.perf_counter(), wanted.bucket
+    for part in still_pending(snapshot, wanted, model.model_id).iter_slices(shard_texts):
         digest = storage.digest(str(bucket), model.model_id, *(each.hex() for each in part["text_id"]))
         read = time.perf_counter() - started
         yield _tokenised(Shard((snapshot.buckets, bucket, digest), part, {"read": read}), model)
@@ -131,11 +154,18 @@ def _tokenised(shard: Shard, model: Model) -> Shard:
 def score_buckets(
     snapshot: corpus.Snapshot, buckets: Iterable[int], model: Model, shard_texts: int
 ) -> Iterator[ShardSummary]:
-    """Score every pending text of these buckets, a shard at a time; one summary per shard.
+    """Score every pending text of these buckets; see `score_pending`."""
+    return score_pending(snapshot, map(Pending, buckets), model, shard_texts)
+
+
+def score_pending(
+    snapshot: corpus.Snapshot, wanted: Iterable[Pending], model: Model, shard_texts: int
+) -> Iterator[ShardSummary]:
+    """Score the pending texts that are meant, a shard at a time; one summary per shard.
 
     While the model is at a shard, the next one is read and tokenised and the last one is written, in a thread each.
     """
-    prepared = (shard for bucket in buckets for shard in prepare(snapshot, bucket, model, shard_texts))
+    prepared = (shard for each in wanted for shard in prepare(snapshot, each, model, shard_texts))
     with ThreadPoolExecutor(1) as writer:
         last: Future[ShardSummary] | None = None
         for shard in ahead(prepared):
@@ -168,7 +198,14 @@ def forward(shard: Shard, model: Model) -> Scored:
 
 
 def commit(url: str, model_id: str, scored: Scored) -> ShardSummary:
-    """Write the score file of a shard, or the file that says that it failed."""
+    """Write the score file of a shard, or the file that says that it failed; what cannot be written has failed."""
+    try:
+        return _commit(url, model_id, scored)
+    except OSError as error:
+        return ShardSummary(scored.shard.name[1], scored.shard.texts.height, error=str(error))
+
+
+def _commit(url: str, model_id: str, scored: Scored) -> ShardSummary:
     shard, started = scored.shard, time.perf_counter()
     if scored.table is None:
         ids = shard.texts.select("text_id").to_arrow().cast(FAILED)

@@ -215,7 +215,8 @@ def run_score(url: str, choice: models.Choice, shard_texts: int, runner: Runner,
         outcome.seconds.update(summary.seconds)
         outcome.work.update(tokens=summary.tokens, padding=summary.padding, truncated=summary.truncated)
         if summary.error:
-            outcome.failures.append(f"{summary.texts} texts of bucket {summary.bucket}: {summary.error}")
+            of = f"{summary.texts} texts of " if summary.texts else ""
+            outcome.failures.append(f"{of}bucket {summary.bucket}: {summary.error}")
         else:
             outcome.messages += summary.texts
         progress.advance(summary.texts, summary.texts)

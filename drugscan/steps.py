@@ -179,6 +179,18 @@ def publish_results(url: str, rest: Rest, runner: "Runner | None" = None) -> dic
     return {"tables": current.tables, "report": current.report, "ledger": run_facts["ledger"], "run": current.run}
 
 
+def publish_what_there_is(url: str, failures: list[str], rest: Rest, runner: "Runner") -> dict[str, Any]:
+    """The same at the end of a scan: tables that cannot be made are one more failure, and hide no other."""
+    from drugscan.corpus import CorpusError
+    from drugscan.storage import StorageError
+
+    try:
+        return publish_results(url, rest, runner)
+    except (CorpusError, StorageError) as error:
+        failures.append(str(error))
+        return {}
+
+
 def finish(failures: list[str], result: dict[str, Any], rest: Rest) -> None:
     """Say what failed and how to go on; exit code 1 if anything did."""
     if rest["as_json"]:

@@ -6,6 +6,7 @@ whole: locally a temporary name, fsync and rename; in object storage one PUT, or
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -199,6 +200,21 @@ def delete(url: str) -> None:
         except FileNotFoundError as error:
             if not _is_absent(error):
                 raise
+
+
+def sweep(url: str, older_seconds: float) -> int:
+    """Remove what killed processes were writing below a local folder, if it is so old; how many files that were."""
+    fs, path = filesystem(url)
+    if not isinstance(fs, LocalFileSystem):
+        return 0  # what is not whole is not there
+    limit, swept = time.time() - older_seconds, 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            file = os.path.join(folder, name)
+            if name.startswith(TEMPORARY) and os.path.getmtime(file) < limit:
+                os.unlink(file)
+                swept += 1
+    return swept
 
 
 def _create_remote(fs: fsspec.AbstractFileSystem, path: str, data: bytes) -> bool:

@@ -112,9 +112,14 @@ def scanned(tmp_path: Path, small_demo: Demo, one_model: list[FakeModel]) -> str
 @pytest.fixture(autouse=True)
 def own_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test touches the user's own key; commands in other processes use the key of the tests, too."""
-    file = tmp_path_factory.getbasetemp() / "pseudonym.key"
+    monkeypatch.setenv("DRUGSCAN_KEY_FILE", str(write_key(tmp_path_factory.getbasetemp())))
+
+
+def write_key(folder: Path) -> Path:
+    """The key of the tests as a file."""
+    file = folder / "pseudonym.key"
     file.write_text(KEY.hex())
-    monkeypatch.setenv("DRUGSCAN_KEY_FILE", str(file))
+    return file
 
 
 @pytest.fixture(scope="session")

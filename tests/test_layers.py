@@ -77,6 +77,7 @@ LAYERS = {
     3: {
         "stages",
         "stateless",
+        "actors",
         "cluster",
         "report",
         "publish",

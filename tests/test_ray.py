@@ -2,11 +2,8 @@
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,22 +180,3 @@ def test_scan_as_a_user_runs_it(tmp_path: Path, small_demo: conftest.Demo, undis
     assert "Traceback" not in err
     assert "read: 12,000 messages" in err
     assert conftest.equal(conftest.tables(url), undisturbed)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-def test_a_driver_killed_at_any_moment_loses_nothing(
-    tmp_path: Path, small_demo: conftest.Demo, undisturbed: stages.Tables
-) -> None:
-    url, lucky = str(tmp_path / "c"), random.Random(5)
-    for _ in range(6):
-        killed = _scan(small_demo.exports, url, dict(os.environ))
-        time.sleep(lucky.uniform(4, 16))
-        os.kill(killed.pid, signal.SIGKILL)
-        killed.communicate()
-    done = _scan(small_demo.exports, url, dict(os.environ))
-    out, err = done.communicate(timeout=240)
-    assert done.returncode == 0, err
-    assert json.loads(out.splitlines()[-1])["ledger"] == undisturbed.ledger
-    assert conftest.equal(conftest.tables(url), undisturbed)
-    assert models.load().model_id in corpus.scored_models(url)

@@ -1,0 +1,1 @@
+"""Faults: each test really kills, removes, fills or stops something, and then counts every message."""
