@@ -9,7 +9,7 @@ from scipy import stats
 
 from drugscan import prevalence
 
-REFERENCE = Path(__file__).parent / "golden" / "ppi_python.json"
+REFERENCE = Path(__file__).parent / "labelled" / "ppi_python.json"
 """Written with ppi-python 0.2.3 in an environment of its own (it is no dependency), for each case by
 
     r = np.random.default_rng(seed)
