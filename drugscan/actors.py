@@ -7,7 +7,7 @@ A model is loaded with the first row and not in a constructor: Ray gives up a wh
 import os
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -57,24 +57,34 @@ def _load(choice: bytes, scores: bool) -> Model | ModelError:
     return model
 
 
+def _bucket_by_bucket(
+    batch: Row, model: Model | ModelError, shards: Callable[[Pending, Model], Iterable[bytes]]
+) -> Iterator[Row]:
+    """A row per shard that is made of what is pending of a bucket, and one that says how many they were."""
+    for number, row in zip(batch["number"], batch["row"], strict=True):
+        if isinstance(model, ModelError):
+            yield _row(UNUSABLE, number, str(model).encode())
+            continue
+        count, pending = 0, msgspec.json.decode(row, type=Pending)
+        try:
+            for body in shards(pending, model):
+                count += 1
+                yield _row(SHARD, number, body)
+            yield _row(DONE, number, str(count).encode())
+        except (OSError, ValueError) as error:
+            failed = ShardSummary(pending.bucket, 0, error=str(error))
+            yield _row(FAILED, number, msgspec.json.encode(failed))
+
+
 class Score(_OfModel):
     """An actor that reads, scores and writes all that is pending of a bucket."""
 
     def __call__(self, batch: Row) -> Iterator[Row]:
-        """A row per shard, and one that says how many they were."""
-        model = self._model()
-        for number, row in zip(batch["number"], batch["row"], strict=True):
-            if isinstance(model, ModelError):
-                yield _row(UNUSABLE, number, str(model).encode())
-                continue
-            count, pending = 0, msgspec.json.decode(row, type=Pending)
-            try:
-                for summary in score.score_pending(self._snapshot, [pending], model, self._shard_texts):
-                    count += 1
-                    yield _row(SHARD, number, msgspec.json.encode(summary))
-                yield _row(DONE, number, str(count).encode())
-            except (OSError, ValueError) as error:
-                yield _unread(number, pending, error)
+        """A row per shard with its summary, and one that says how many they were."""
+        return _bucket_by_bucket(batch, self._model(), self._summaries)
+
+    def _summaries(self, pending: Pending, model: Model) -> Iterable[bytes]:
+        return map(msgspec.json.encode, score.score_pending(self._snapshot, [pending], model, self._shard_texts))
 
 
 class Prepare(_OfModel):
@@ -83,20 +93,11 @@ class Prepare(_OfModel):
     scores = False
 
     def __call__(self, batch: Row) -> Iterator[Row]:
-        """A row per shard, and one that says how many they were."""
-        model = self._model()
-        for number, row in zip(batch["number"], batch["row"], strict=True):
-            if isinstance(model, ModelError):
-                yield _row(UNUSABLE, number, str(model).encode())
-                continue
-            count, pending = 0, msgspec.json.decode(row, type=Pending)
-            try:
-                for shard in score.prepare(self._snapshot, pending, model, self._shard_texts):
-                    count += 1
-                    yield _row(SHARD, number, pickle.dumps(shard))
-                yield _row(DONE, number, str(count).encode())
-            except (OSError, ValueError) as error:
-                yield _unread(number, pending, error)
+        """A row per shard with its tokens, and one that says how many they were."""
+        return _bucket_by_bucket(batch, self._model(), self._tokenised)
+
+    def _tokenised(self, pending: Pending, model: Model) -> Iterable[bytes]:
+        return map(pickle.dumps, score.prepare(self._snapshot, pending, model, self._shard_texts))
 
 
 class Forward(_OfModel):
@@ -120,7 +121,3 @@ class Forward(_OfModel):
 def _row(kind: str, number: int, body: bytes) -> Row:
     """A batch of one row, as the operators of scoring pass them on; `number` is that of the input row."""
     return {"kind": [kind], "number": [number], "body": [body]}
-
-
-def _unread(number: int, pending: Pending, error: Exception) -> Row:
-    return _row(FAILED, number, msgspec.json.encode(ShardSummary(pending.bucket, 0, error=str(error))))
