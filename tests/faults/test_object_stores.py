@@ -83,6 +83,7 @@ def test_a_store_that_fails_is_slow_and_throttles(trial: Trial, bucket: str, pro
 
 
 def test_a_store_that_refuses_every_write_for_a_run(trial: Trial, bucket: str, proxy: FaultProxy) -> None:
+    trial.environment["AWS_MAX_ATTEMPTS"] = "2"
     trial = _remote(trial, bucket)
     wrong = proxy.add(object_store.Fault(r"PUT .*/scores/", times=-1, status=503, code="SlowDown"))
     run = trial.scan()
