@@ -1,6 +1,7 @@
 """Commands that are killed, stopped, started twice or given another key."""
 
 import random
+import re
 import signal
 from collections import Counter
 from typing import Final
@@ -8,46 +9,56 @@ from typing import Final
 import pytest
 
 from drugscan import storage
-from tests.faults.trial import Run, Trial, settle
+from tests.faults.trial import Trial, settle
 
-KILLS: Final = 30
-STAGES: Final = {
-    "start": "starting Ray",
-    "ingest": "plan: done",
-    "score": "read: ",
-    "stats": "worker seconds",
-    "publish": "stats: done",
+CORPORA: Final = 6
+MOMENTS: Final = {
+    "start": ("", "", 0),
+    "ingest": ("range", "", 40),
+    "score": ("shard", "", 35),
+    "stats": ("write", r"/(losers|partials|listings)/", 150),
+    "publish": ("write", r"/tables/[^/]+/[^/]+$", 20),
 }
-"""What the command says when a stage begins."""
-_SECONDS: Final = {"start": 6.0, "ingest": 4.0, "score": 4.0, "stats": 3.0, "publish": 0.6}
-"""Up to so long after that the kill comes: about as long as the stage takes."""
+"""Stage -> the events that are counted in it (kind, what they are about), and after how many at most it is killed."""
 
 
-def _kill(run: Run, stage: str, delay: float) -> bool:
-    """SIGKILL, so long after the stage began; whether the run was still there."""
-    if not run.until(lambda: STAGES[stage] in run.err):
-        return False
-    run.wait(delay)
-    alive = run.code is None
-    run.send(signal.SIGKILL)
-    return alive
+KINDS: Final = ("driver alone", "with its Ray", "without Ray")
+"""Who dies: the driver, and its workers notice; all at once, in the middle of what they write; a run with `--local`."""
+
+
+def _kill(trial: Trial, stage: str, lucky: random.Random, kind_of_kill: str) -> int:
+    """Begin the scan and kill it at a random moment of the stage; how many kills that were (1, unless too late)."""
+    kind, about, most = MOMENTS[stage]
+    before, target = _count(trial, kind, about), lucky.randint(1, most) if most else 0
+    local = ["--local"] if kind_of_kill == "without Ray" else []
+    run = trial.start_scan(*local, workers=lucky.choice((1, 2)))
+    if not most:
+        run.wait(lucky.uniform(0.5, 1 if local else 8))
+    run.until(lambda: _count(trial, kind, about) - before >= target)
+    killed = run.kill(with_descendants=kind_of_kill == "with its Ray")
+    run.end()
+    return int(killed)
+
+
+def _count(trial: Trial, kind: str, about: str) -> int:
+    return sum(bool(re.search(about, what)) for what in trial.book.events(kind))
 
 
 def test_a_driver_killed_at_thirty_moments(trial: Trial) -> None:
     """In each corpus one kill per stage, then a run to the end; what a killed run did, the next one need not do."""
     lucky, killed = random.Random(7), Counter[str]()
-    corpora = [trial.sibling(f"corpus-{number}") for number in range(KILLS // len(STAGES))]
-    for one in corpora:
-        for stage in STAGES:
-            run = one.start_scan(workers=lucky.choice((1, 2)))
-            killed[stage] += _kill(run, stage, lucky.uniform(0, _SECONDS[stage]))
-            run.end()
+    corpora = [trial.sibling(f"corpus-{number}") for number in range(CORPORA)]
+    for number, one in enumerate(corpora):
+        for stage in MOMENTS:
+            killed[stage] += _kill(one, stage, lucky, KINDS[number % len(KINDS)])
         run = one.scan()
         assert run.code == 0, run.err
-    kills = ", ".join(f"{count} in {stage}" for stage, count in killed.items())
-    row = settle(corpora, "driver killed at random moments", f"{killed.total()} SIGKILLs: {kills}")
-    assert killed.total() > KILLS * 2 / 3
-    assert row.ranges_again + row.shards_again <= 4 * KILLS
+    assert killed == dict.fromkeys(MOMENTS, CORPORA)
+    where = ", ".join(f"{count} in {stage}" for stage, count in killed.items())
+    kinds = ", ".join(f"{killed.total() // len(KINDS)} {kind}" for kind in KINDS)
+    row = settle(corpora, "command killed at random moments", f"SIGKILL, {where} ({kinds})")
+    assert row.ranges_again <= 2 * CORPORA
+    assert row.shards_again <= 4 * CORPORA
 
 
 def test_two_scans_at_once(trial: Trial) -> None:

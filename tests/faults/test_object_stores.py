@@ -50,6 +50,8 @@ def test_a_store_killed_and_started_again(trial: Trial, own_store: ObjectStore) 
 
 
 def test_a_store_that_is_gone_and_comes_back(trial: Trial, own_store: ObjectStore) -> None:
+    """With two attempts per request: with the ten that there are otherwise, each range takes a minute to fail."""
+    trial.environment["AWS_MAX_ATTEMPTS"] = "2"
     trial = _remote(trial, own_store.make_bucket(f"gone-{secrets.token_hex(3)}"))
     run = trial.start_scan()
     assert run.until(lambda: len(trial.book.events("range")) >= 8), run.err
@@ -81,6 +83,7 @@ def test_a_store_that_fails_is_slow_and_throttles(trial: Trial, bucket: str, pro
 
 
 def test_a_store_that_refuses_every_write_for_a_run(trial: Trial, bucket: str, proxy: FaultProxy) -> None:
+    trial.environment["AWS_MAX_ATTEMPTS"] = "2"
     trial = _remote(trial, bucket)
     wrong = proxy.add(object_store.Fault(r"PUT .*/scores/", times=-1, status=503, code="SlowDown"))
     run = trial.scan()

@@ -121,6 +121,16 @@ class Run:
         if self.code is None:
             os.kill(self._process.pid, number)
 
+    def kill(self, with_descendants: bool = False) -> bool:
+        """SIGKILL to the command; or to it and all that descends from it, as when the machine dies. False: too late."""
+        alive = self.code is None
+        self.send(signal.SIGSTOP if with_descendants else signal.SIGKILL)
+        for process in _descendants(self._process.pid) if with_descendants and alive else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.send(signal.SIGKILL)
+        return alive
+
     def end(self) -> "Run":
         """Wait for the end. A run that hangs is killed, and fails the test."""
         try:
@@ -133,6 +143,13 @@ class Run:
             for reader in self._readers:
                 reader.join(30)
         return self
+
+
+def _descendants(process: int) -> list[int]:
+    """Processes that this one has started, and those that they have; Ray's are all among them."""
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    direct = [int(child) for file in children for child in file.read_text().split()]
+    return [*direct, *(each for child in direct for each in _descendants(child))]
 
 
 @dataclass
