@@ -46,7 +46,7 @@ def groups(texts: Sequence[str]) -> list[int]:
 def changed(ad: Template, chance: random.Random) -> Iterator[tuple[str, str]]:
     """The ad as somebody posts it again: (what was changed, text)."""
     text = ad.text
-    if words := list(re.finditer(r"[^\W\d_]{3,}", text)):
+    if len(words := list(re.finditer(r"[^\W\d_]{3,}", text))) > 3:  # of less words each one makes another ad
         word = chance.choice(words)
         yield "word", text[: word.start()] + chance.choice(OTHER_WORDS) + text[word.end() :]
     if numbers := list(re.finditer(r"\d+", text)):
