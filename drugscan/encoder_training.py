@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from drugscan import augmentation, storage
+from drugscan import augmentation, near_copies, storage
 from drugscan.batching import micro_batches
-from drugscan.evaluation import Labelled, near_duplicate_groups, truth
+from drugscan.evaluation import Labelled, truth
 from drugscan.measures import OUTPUTS
 from drugscan.models import Model
 from drugscan.models.device import device_for, padded
@@ -111,7 +111,7 @@ def _held_out(labelled: Sequence[Labelled], options: EncoderOptions) -> tuple[li
     """Texts to learn from and texts to stop on; near-copies lie on one side."""
     if not options.held_out:
         return list(labelled), []
-    groups = near_duplicate_groups([each.text for each in labelled])
+    groups = near_copies.groups_of([each.text for each in labelled])
     numbers = np.unique(groups)
     chosen = np.random.default_rng(options.seed).random(len(numbers)) < options.held_out
     held = np.isin(groups, numbers[chosen])

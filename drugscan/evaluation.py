@@ -13,12 +13,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from drugscan import calibration, measures, mistakes, resampling, storage
+from drugscan import calibration, measures, mistakes, near_copies, resampling, storage
 from drugscan.measures import OUTPUTS
 from drugscan.measures import figures as figures
 from drugscan.models import Model
 from drugscan.resampling import bootstrap as bootstrap
-from drugscan.resampling import near_duplicate_groups as near_duplicate_groups
 from drugscan.schema import LABELS
 from drugscan.text import canonical
 
@@ -54,8 +53,8 @@ class Sample:
 
     @cached_property
     def groups(self) -> npt.NDArray[np.int64]:
-        """`near_duplicate_groups` of the texts."""
-        return near_duplicate_groups([each.text for each in self.labelled])
+        """`near_copies.groups_of` the texts."""
+        return near_copies.groups_of([each.text for each in self.labelled])
 
 
 @dataclass(frozen=True)

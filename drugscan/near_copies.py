@@ -5,6 +5,7 @@ sets of three characters in a row. Candidates agree in a band of four values (lo
 Motwani 1998); near-copies agree in `NEAR_COPY` of all values.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -33,6 +34,11 @@ Signatures = npt.NDArray[np.uint32]
 """A row of `VALUES` for each text."""
 Rows = npt.NDArray[np.int64]
 """Numbers of rows."""
+
+
+def groups_of(texts: Sequence[str]) -> Rows:
+    """For each text the row of the first text of its group of near-copies."""
+    return groups(signatures(pl.Series(texts, dtype=pl.String)))
 
 
 def plain(texts: pl.Series) -> pl.Series:

@@ -6,65 +6,19 @@ texts: the sums of a draw are the sums of each group times how often it was draw
 two matrices.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from drugscan.models.features import feature_text, ngrams
-
 DRAWS: Final = 1000
 """Bootstrap resamples; the interval is their 2.5th to 97.5th percentile (Efron 1979)."""
-NEAR_DUPLICATE: Final = 0.7
-"""Share of common n-grams (Jaccard) from which two texts are one group."""
-_SIGNATURE: Final = 24
 _AT_ONCE: Final = 4_000_000
 """Entries of the matrix of draws and groups that is held at once: 32 MB."""
 Interval = tuple[float, float]
 _Floats = npt.NDArray[np.float64]
 _Groups = npt.NDArray[np.int64]
-
-
-def near_duplicate_groups(texts: Sequence[str]) -> _Groups:
-    """Number of the group of each text: texts that share most n-grams, and those linked through others, are one group.
-
-    MinHash (Broder 1997) over the hashes of the feature text; candidates share three consecutive values of their
-    signatures and count if `NEAR_DUPLICATE` of all values agree.
-    """
-    return linked(signatures(texts))
-
-
-def signatures(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """MinHash signature of each text's n-grams, shape [texts, 24]; the share of equal values estimates Jaccard."""
-    hashes, owners, _ = ngrams([feature_text(text) for text in texts])
-    seeds = np.random.default_rng(7).integers(1, 2**63, _SIGNATURE, dtype=np.uint64) | np.uint64(1)
-    found = np.zeros((len(texts), _SIGNATURE), np.uint64)
-    order = np.argsort(owners, kind="stable")
-    starts, ordered = np.searchsorted(owners[order], np.arange(len(texts))), hashes[order]
-    for column, seed in enumerate(seeds):
-        mixed = ordered * seed
-        mixed ^= mixed >> np.uint64(29)
-        found[:, column] = np.minimum.reduceat(mixed, starts) if len(texts) else 0
-    return found
-
-
-def linked(signed: npt.NDArray[np.uint64]) -> _Groups:
-    """Groups of rows that agree in a band of three values and in `NEAR_DUPLICATE` of all; a group is its first row."""
-    group = np.arange(len(signed))
-
-    def root(index: int) -> int:
-        while group[index] != index:
-            index = int(group[index])
-        return index
-
-    for band in range(0, _SIGNATURE, 3):
-        seen: dict[bytes, int] = {}
-        for index, row in enumerate(signed[:, band : band + 3]):
-            other = seen.setdefault(row.tobytes(), index)
-            if other != index and np.mean(signed[index] == signed[other]) >= NEAR_DUPLICATE:
-                group[max(root(index), root(other))] = min(root(index), root(other))
-    return np.array([root(index) for index in range(len(group))], np.int64)
 
 
 def drawn_sums(per_text: _Floats, groups: _Groups, seed: int = 0) -> _Floats:

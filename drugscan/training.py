@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from drugscan import estimates, storage
-from drugscan.evaluation import Labelled, near_duplicate_groups, read_labelled, truth
+from drugscan import estimates, near_copies, storage
+from drugscan.evaluation import Labelled, read_labelled, truth
 from drugscan.models import linear
 from drugscan.models.features import FEATURE_VERSION, feature_text, ngrams
 from drugscan.models.linear import LinearConfig, Vocabulary
@@ -113,7 +113,7 @@ def _prepare(labelled: Sequence[Labelled], files: _Ints) -> _Data:
     kinds = np.zeros(len(vocabulary), bool)
     kinds[np.searchsorted(vocabulary, np.intersect1d(hashes[of_words], vocabulary))] = True
     matrix = linear.counts(texts, Vocabulary(vocabulary))
-    groups = near_duplicate_groups([each.text for each in labelled])
+    groups = near_copies.groups_of([each.text for each in labelled])
     return _Data(matrix, vocabulary, kinds, truth(labelled), files, groups)
 
 

@@ -17,8 +17,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from drugscan import gazetteer, resampling
+from drugscan import gazetteer
 from drugscan.models.features import folded_text
+from drugscan.near_copies import groups_of
 from drugscan.schema import LABELS
 from drugscan.text import canonical
 
@@ -170,8 +171,8 @@ def _says(text: str, province: str) -> bool:
 
 
 def near_copies(lines: Sequence[Line]) -> list[list[str]]:
-    """Groups of near-copies (`resampling.linked`), each as where its texts stand."""
-    numbers = resampling.near_duplicate_groups([each.text for _, each in lines])
+    """Groups of near-copies (`near_copies.groups_of`), each as where its texts stand."""
+    numbers = groups_of([each.text for _, each in lines])
     members = (np.flatnonzero(numbers == number) for number in np.flatnonzero(np.bincount(numbers) > 1))
     return [[lines[int(index)][0] for index in group] for group in members]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drugscan import evaluation, models, training
+from drugscan import evaluation, models, near_copies, training
 from drugscan.models.errors import ModelError
 from drugscan.models.features import feature_text, ngrams
 from drugscan.schema import LABELS
@@ -166,6 +166,6 @@ def test_evaluation_without_ads_gives_null_not_an_error() -> None:
 def test_near_copies_are_one_group() -> None:
     base = "Vandaag weer vers binnen in de hele stad, stuur een bericht voor de lijst en de prijzen van deze week"
     texts = [f"{base} @naam{i} {i * 10 + 10} euro" for i in range(5)] + ["iets heel anders over het weer in mei"]
-    groups = evaluation.near_duplicate_groups(texts)
+    groups = near_copies.groups_of(texts)
     assert len(set(groups[:5].tolist())) == 1
     assert groups[5] != groups[0]
