@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from drugscan import augmentation, near_copies, storage
 from drugscan.batching import micro_batches
@@ -30,6 +31,8 @@ DETECTOR_WEIGHT: Final = 4.0
 SMOOTHING: Final = 0.01
 AS_WRITTEN: Final = 0.3
 """Share of the texts that an epoch sees unvaried."""
+AVERAGING: Final = 0.999
+"""Weight of what was, at every step, in the average of the weights over the steps that is the trained network."""
 TEACHING: Final = 0.5
 """Weight of the teacher's probabilities in the targets of labelled texts; the labels have the rest."""
 _Floats = npt.NDArray[np.float32]
@@ -94,8 +97,7 @@ def train_encoder(lessons: Lessons, options: EncoderOptions) -> Network:
         if lessons.checkpoint:
             run.save(lessons.checkpoint, subject)
         lessons.on_epoch(run.done, loss, time.perf_counter() - began)
-    if held:
-        network.module.load_state_dict(run.best)
+    network.module.load_state_dict(run.best if held else run.averaged)
     network.module.cpu().eval()  # type: ignore[no-untyped-call]
     return network
 
@@ -169,6 +171,7 @@ class _Run:
         self._weights = _class_weights(targets) if options.class_weights else torch.ones(targets.shape[1])
         steps = len(list(micro_batches(self._lengths(texts), options.batch_tokens)))
         self._optimiser, self._schedule = _optimiser(network.module, options, steps * options.epochs)
+        self._average = AveragedModel(self._module, avg_fn=_averaging)
         self.done, self._least, self._since = 0, np.inf, 0
         self.best: dict[str, torch.Tensor] = {}
 
@@ -177,6 +180,12 @@ class _Run:
         """Whether two epochs brought nothing."""
         return self._since >= 2
 
+    @property
+    def averaged(self) -> dict[str, torch.Tensor]:
+        """Weights averaged over the steps, by their names in the network."""
+        found: dict[str, torch.Tensor] = self._average.module.state_dict()
+        return found
+
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         found = self._network.tokenizer.encode_batch([folded_text(text) for text in texts])
         return [each.ids[: self._options.max_tokens] for each in found]
@@ -184,7 +193,9 @@ class _Run:
     def _lengths(self, texts: Sequence[str]) -> list[int]:
         return [len(each) for each in self._ids(texts)]
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
+    def _batches(
+        self, module: torch.nn.Module, texts: Sequence[str]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
         """Indices and logits [batch, outputs] of each batch, in random order."""
         ids = self._ids(texts)
         batches = list(micro_batches([len(each) for each in ids], self._options.batch_tokens))
@@ -192,7 +203,7 @@ class _Run:
             batch = batches[number]
             inputs = padded([ids[index] for index in batch], self._network.pad, self._device)
             with torch.autocast(self._device.split(":")[0], torch.bfloat16):
-                logits = self._module(**inputs).logits
+                logits = module(**inputs).logits
             yield batch, logits.float()
 
     def _loss(self, batch: npt.NDArray[np.int64], logits: torch.Tensor, drawn: tuple[_Floats, _Floats]) -> torch.Tensor:
@@ -204,12 +215,13 @@ class _Run:
         self._module.train()
         texts, *drawn = self._epochs.draw()
         losses = []
-        for batch, logits in self._batches(texts):
+        for batch, logits in self._batches(self._module, texts):
             loss = self._loss(batch, logits, (drawn[0], drawn[1]))
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self._module.parameters(), 1.0)
             self._optimiser.step()
             self._schedule.step()
+            self._average.update_parameters(self._module)
             self._optimiser.zero_grad()
             losses.append(float(loss.detach()))
         self.done += 1
@@ -217,22 +229,23 @@ class _Run:
 
     def judge(self, held: Sequence[Labelled]) -> None:
         """The loss on held-out texts; the best weights are kept."""
-        self._module.eval()
+        module = self._average.module.eval()
         right = truth(held).astype(np.float32)
         drawn = (right[:, list(self._options.outputs)], right[:, 0])
         with torch.inference_mode():
-            losses = [float(self._loss(*each, drawn)) for each in self._batches([each.text for each in held])]
+            losses = [float(self._loss(*each, drawn)) for each in self._batches(module, [each.text for each in held])]
         loss = float(np.mean(losses))
         self._since = 0 if loss < self._least else self._since + 1
         if loss < self._least:
             self._least = loss
-            self.best = {name: value.detach().cpu().clone() for name, value in self._module.state_dict().items()}
+            self.best = {name: value.detach().cpu().clone() for name, value in self.averaged.items()}
 
     def save(self, path: Path, subject: str) -> None:
         """Everything that the next epoch depends on; whole or not at all."""
         state = {
             "subject": subject,
             "module": self._module.state_dict(),
+            "average": self._average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
             "random": self._epochs.random.bit_generator.state,
@@ -250,6 +263,7 @@ class _Run:
         if state.get("subject") != subject:
             return
         self._module.load_state_dict(state["module"])
+        self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
         self._epochs.random.bit_generator.state = state["random"]
@@ -274,6 +288,12 @@ def merged_loss(
 def _class_weights(targets: _Floats) -> torch.Tensor:
     positive = np.maximum((targets > 0.5).mean(axis=0), 1e-3)
     return torch.from_numpy(np.clip(np.sqrt((1 - positive) / positive), 1.0, 4.0).astype(np.float32))
+
+
+def _averaging(averaged: torch.Tensor, now: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:
+    """Exponential moving average of a weight (Polyak & Juditsky 1992); of few steps it averages the last ones."""
+    kept = min(AVERAGING, (1 + int(steps)) / (10 + int(steps)))
+    return torch.lerp(averaged, now, 1 - kept)
 
 
 def _optimiser(

@@ -115,14 +115,22 @@ def test_early_stopping_stops_and_keeps_the_best(world: World, tmp_path: Path, m
 
     def told(epoch: int, *_: float) -> None:
         heard.append(epoch)
-        kept.append(torch.load(tmp_path / "c.pt", weights_only=True)["module"])
+        kept.append(torch.load(tmp_path / "c.pt", weights_only=True)["average"])
 
     monkeypatch.setattr(encoder_training, "merged_loss", loss)
     lessons = Lessons(world.few, checkpoint=tmp_path / "c.pt", on_epoch=told)
     network = train_encoder(lessons, options(world.base, epochs=5, held_out=0.3))
     assert heard == [1, 2, 3, 4]
-    assert all(torch.equal(value, kept[1][name]) for name, value in network.module.state_dict().items())
-    assert not torch.equal(kept[1]["classifier.bias"], kept[3]["classifier.bias"])
+    assert all(torch.equal(value, kept[1][f"module.{name}"]) for name, value in network.module.state_dict().items())
+    assert not torch.equal(kept[1]["module.classifier.bias"], kept[3]["module.classifier.bias"])
+
+
+def test_the_trained_weights_are_an_average_over_the_steps(world: World, tmp_path: Path) -> None:
+    network = train_encoder(Lessons(world.few, checkpoint=tmp_path / "c.pt"), options(world.base, epochs=2))
+    state = torch.load(tmp_path / "c.pt", weights_only=True)
+    trained = network.module.state_dict()
+    assert all(torch.equal(value, state["average"][f"module.{name}"]) for name, value in trained.items())
+    assert not torch.equal(trained["classifier.bias"], state["module"]["classifier.bias"])
 
 
 def test_near_copies_lie_on_one_side_of_the_early_stop() -> None:
