@@ -63,7 +63,8 @@ def entries() -> pl.DataFrame:
     instead = known.filter(~pl.col("beside"))
     towns = towns.join(instead.select("name"), on="name", how="anti")
     found = pl.concat([known.select(columns), towns.select(columns)])
-    return pl.concat([found, _told_apart(found), _reversed(found)]).sort("name", "population", descending=[False, True])
+    derived = (_told_apart(found), _reversed(found), _prefixed(found))
+    return pl.concat([found, *derived]).sort("name", "population", descending=[False, True])
 
 
 def _aliases(towns: pl.DataFrame) -> pl.DataFrame:
@@ -98,6 +99,12 @@ def _reversed(found: pl.DataFrame) -> pl.DataFrame:
     plain = (pl.col("kind") == "town") & (pl.col("name").str.strip_chars() == pl.col("place").str.to_lowercase())
     long = found.filter(plain & (pl.col("population") >= LARGE) & (pl.col("name").str.len_chars() >= 7))
     return long.with_columns(pl.col("name").str.reverse())
+
+
+def _prefixed(found: pl.DataFrame) -> pl.DataFrame:
+    """The Arabic names with `and` or `in` before them, which are written as one word with what follows."""
+    arabic = found.filter(pl.col("name").str.contains(r"^ \p{Arabic}"))
+    return pl.concat([arabic.with_columns(pl.col("name").str.replace("^ ", f" {prefix}")) for prefix in "وب"])
 
 
 @cache

@@ -4,8 +4,9 @@ One Aho-Corasick pass finds every name of the gazetteer, longest first, in the t
 its plain form too. What is ambiguous is settled by what stands around it; why stands in the column `reason`:
 
 - names inside handles and links, and places that the ad rules out (`niet naar Lelystad`), do not count;
-- a name that is also a common word (`best`, `goes`) needs a second clue: another place beside it, a line of its own,
-  `centrum` or `e.o.` behind it, or a cue before it (`in`, `regio`) together with a capital;
+- a name that is also a common word (`best`, `goes`) needs a second clue: another place beside it that is not written
+  larger (`Lelystad echt`), a line of its own, `centrum` or `e.o.` behind it, or a cue before it (`in`, `regio`)
+  together with a capital;
 - of several places with one name the one in a province that the text names too counts, else the largest.
 """
 
@@ -51,7 +52,7 @@ _EXCLUDED: Final = (
 """Before a place: it is ruled out, as is the rest of the list."""
 _REFUSED: Final = (
     r"^(?:[ ,]{1,2}(?:zelf|stad|centrum))?(?:[ ,]{1,2}(?:doen|doe|bezorgen|rijden|rijd|komen|leveren)  (?:we|wij|ik))?"
-    r"[ ,]{1,2}(?:niet|nie|nee|no|nxxo|nao|nicht|hayxxr)(?: [|:.,]|  meer|  je|$)"
+    r"[ ,]{1,2}(?:niet|nie|nee|no|nxxo|nao|nicht|hayxxr|(?:is  )?te  ver|zu  weit)(?: [|:.,]|  meer|  je|$)"
 )
 """Behind a place: the seller does not come there."""
 _PRODUCT: Final = r"^ (?:Haze|Cheese|Diesel|Kush|Skunk|[Ff]lavou?r|[Ss]maak|[Ss]tyle|[Bb]luf|[Bb]ier|[Kk]aas|FC|Ajax)\b"
@@ -162,9 +163,10 @@ def _in_lists(found: pl.DataFrame) -> pl.DataFrame:
     guests = (pl.col("kind") == "foreign") & before.str.contains(_GUESTS)
     nearby = pl.col("before").str.contains(r"[ ,.]bij$") & (pl.col("gap") < 9)
     province = pl.col("kind") == "province"
+    small = pl.col("sure") & ~pl.col("capital")
     same_name = pl.col("name").is_in([" groningen ", " utrecht "])
     return known.with_columns(
-        beside=pl.col("sure").any().over("run"),
+        beside=pl.when("capital").then(pl.col("sure").any().over("run")).otherwise(small.any().over("run")),
         named=pl.col("sure").any().over("row"),
         excluded=(guests | before.str.contains(_EXCLUDED)).cum_max().over("sentence", order_by="at")
         | pl.col("after").str.to_lowercase().str.contains(_REFUSED)

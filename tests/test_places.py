@@ -72,6 +72,9 @@ def found(text: str) -> list[str]:
         ("meet by the mill in Leiden", ["Leiden"]),
         ("Groningen Friesland Drenthe", []),
         ("in elke wijk", []),
+        ("Lelystad echt binnen het kwartier", ["Lelystad"]),
+        ("Bussum graag, Naarden is te ver", ["Bussum"]),
+        ("لاهاي وزوترمير", ["Den Haag", "Zoetermeer"]),
     ],
 )
 def test_places_by_hand(text: str, expected: list[str]) -> None:
@@ -120,6 +123,9 @@ def test_a_town_abroad_has_no_province() -> None:
         ("we ship from NL", False),
         ("brievenbuspost 🇳🇱🇧🇪", False),
         ("heel Utrecht", False),
+        ("elk adres in Nederland", True),
+        ("cała Holandia", True),
+        ("de Holanda a España", False),
     ],
 )
 def test_what_is_said_of_the_whole_country(text: str, national: bool) -> None:
