@@ -1,4 +1,4 @@
-"""Check data/authored/*.jsonl: what is wrong by docs/labels.md, and a list of what a person should look at.
+"""Check data/authored and data/held-out: what is wrong by docs/labels.md, and a list of what a person should look at.
 
     python scripts/check_authored.py             # errors; exit code 1 if there are any
     python scripts/check_authored.py --review    # and near-copies, and labels that the words do not suggest
@@ -23,7 +23,7 @@ from drugscan.near_copies import groups_of
 from drugscan.schema import LABELS
 from drugscan.text import canonical
 
-FOLDER: Final = Path(__file__).parent.parent / "data" / "authored"
+DATA: Final = Path(__file__).parent.parent / "data"
 SURE: Final = {
     "softdrugs": r"wiet weed hash? hasj hasjiesj haze cali joints? edibles? pre-?rolls? cannabis ganja paddo'?s? "
     r"shrooms? lachgas slagroompatronen khat qat 🌿 🍁 🥦 🍄 🎈",
@@ -196,7 +196,7 @@ def review(lines: Sequence[Line]) -> Iterator[tuple[str, str, str]]:
 
 def main() -> int:
     """Print the report; 1 if there are errors."""
-    chosen = [Path(each) for each in sys.argv[1:] if not each.startswith("--")] or sorted(FOLDER.glob("*.jsonl"))
+    chosen = [Path(each) for each in sys.argv[1:] if not each.startswith("--")] or sorted(DATA.glob("*/*.jsonl"))
     wrong = errors(chosen)
     lines, _ = read(chosen)
     if "--review" in sys.argv:

@@ -14,7 +14,13 @@ GOOD = {
 
 
 def test_nothing_is_wrong_with_the_authored_messages() -> None:
-    assert check_authored.errors(sorted(check_authored.FOLDER.glob("*.jsonl"))) == []
+    assert check_authored.errors(sorted(check_authored.DATA.glob("*/*.jsonl"))) == []
+
+
+def test_no_model_has_seen_a_near_copy_of_a_held_out_message() -> None:
+    lines, _ = check_authored.read(sorted(check_authored.DATA.glob("*/*.jsonl")))
+    mixed = [group for group in check_authored.near_copies(lines) if len({where[:8] for where in group}) > 1]
+    assert mixed == []
 
 
 def _file(folder: Path, *lines: dict[str, object]) -> Path:
