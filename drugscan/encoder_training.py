@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from drugscan import augmentation, near_copies, storage
@@ -23,16 +22,12 @@ from drugscan.measures import OUTPUTS
 from drugscan.models import Model
 from drugscan.models.device import device_for, padded
 from drugscan.models.features import folded_text
+from drugscan.optimisation import averaging, class_weights, merged_loss, optimiser
 from drugscan.pretrained import Network, start
 
-HEAD_RATE: Final = 1e-3
-DETECTOR_WEIGHT: Final = 4.0
-"""The detector's loss counts as half of the eight labels' together: it is asked of every text."""
 SMOOTHING: Final = 0.01
 AS_WRITTEN: Final = 0.3
 """Share of the texts that an epoch sees unvaried."""
-AVERAGING: Final = 0.999
-"""Weight of what was, at every step, in the average of the weights over the steps that is the trained network."""
 TEACHING: Final = 0.5
 """Weight of the teacher's probabilities in the targets of labelled texts; the labels have the rest."""
 _Floats = npt.NDArray[np.float32]
@@ -168,10 +163,10 @@ class _Run:
         self._device = device_for(options.device)
         self._module: Any = network.module.to(self._device)  # type: ignore[arg-type]
         texts, targets, _ = epochs.draw()
-        self._weights = _class_weights(targets) if options.class_weights else torch.ones(targets.shape[1])
+        self._weights = class_weights(targets) if options.class_weights else torch.ones(targets.shape[1])
         steps = len(list(micro_batches(self._lengths(texts), options.batch_tokens)))
-        self._optimiser, self._schedule = _optimiser(network.module, options, steps * options.epochs)
-        self._average = AveragedModel(self._module, avg_fn=_averaging)
+        self._optimiser, self._schedule = optimiser(network.module, options.rate, steps * options.epochs)
+        self._average = AveragedModel(self._module, avg_fn=averaging)
         self.done, self._least, self._since = 0, np.inf, 0
         self.best: dict[str, torch.Tensor] = {}
 
@@ -269,44 +264,3 @@ class _Run:
         self._epochs.random.bit_generator.state = state["random"]
         torch.set_rng_state(state["torch"])
         (self.done, self._least, self._since), self.best = state["progress"], state["best"]
-
-
-def merged_loss(
-    logits: torch.Tensor, targets: torch.Tensor, ads: torch.Tensor, weights: torch.Tensor, outputs: Sequence[int]
-) -> torch.Tensor:
-    """Cross entropy of the detector over all texts plus that of the labels over the ads; all of shape [texts, outputs].
-
-    `ads` (shape [texts]) says how much of an ad each text is; `weights` (shape [outputs]) is that of positives.
-    """
-    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none", pos_weight=weights)
-    first = 1 if 0 in outputs else 0
-    detector = DETECTOR_WEIGHT * losses[:, :first].mean() if first else losses.new_zeros(())
-    labels = (losses[:, first:] * ads[:, None]).sum() / ads.sum().clamp(min=1.0)
-    return detector + labels
-
-
-def _class_weights(targets: _Floats) -> torch.Tensor:
-    positive = np.maximum((targets > 0.5).mean(axis=0), 1e-3)
-    return torch.from_numpy(np.clip(np.sqrt((1 - positive) / positive), 1.0, 4.0).astype(np.float32))
-
-
-def _averaging(averaged: torch.Tensor, now: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:
-    """Exponential moving average of a weight (Polyak & Juditsky 1992); of few steps it averages the last ones."""
-    kept = min(AVERAGING, (1 + int(steps)) / (10 + int(steps)))
-    return torch.lerp(averaged, now, 1 - kept)
-
-
-def _optimiser(
-    module: torch.nn.Module, options: EncoderOptions, steps: int
-) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW with a short warm-up and a linear way down; the new head learns faster than the encoder."""
-    head = [value for name, value in module.named_parameters() if name.startswith("classifier")]
-    body = [value for name, value in module.named_parameters() if not name.startswith("classifier")]
-    groups = [{"params": body, "lr": options.rate}, {"params": head, "lr": HEAD_RATE}]
-    warm = max(1, steps // 12)
-
-    def factor(step: int) -> float:
-        return min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
-
-    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)

@@ -17,6 +17,15 @@ def size_of(source: str) -> int:
         return 0
 
 
+def why_nothing(given: str) -> str:
+    """Why an input stands for no file."""
+    if not storage.exists(given) and not storage.is_folder(given):
+        return "no such file"
+    return (
+        f"no file in it ends in {', '.join(_SUFFIXES)}; Telegram Desktop exports HTML unless it is told to write JSON"
+    )
+
+
 def find_sources(inputs: Iterable[str]) -> tuple[list[str], list[str]]:
     """The files that inputs (files, folders, globs, `s3://` URLs) stand for, and the inputs that do not exist."""
     found: dict[str, None] = {}

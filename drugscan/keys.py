@@ -47,7 +47,7 @@ def load_or_make(path: str | None) -> bytes:
 def check_outside(path: str | None, corpus_url: str) -> None:
     """Raises `KeyFileError` for a key inside the corpus: whoever may read the corpus could undo its pseudonyms."""
     file = path or default_path()
-    if file.startswith(corpus_url.rstrip("/") + "/"):
+    if storage.lies_in(file, corpus_url):
         raise KeyFileError(f"{file} lies inside the corpus; keep the key where readers of the corpus cannot get at it")
 
 

@@ -28,7 +28,7 @@ REJECT_REASONS: Final = (
     "bad_value",  # a field of a type or size that cannot be meant
     "bad_encoding",  # bytes that are not text in the encoding of the file
     "too_large",  # one object or line over the limit
-    "read_failed",  # the file could not be read further: damaged archive, lost connection
+    "read_failed",  # the file could not be read further: a damaged archive
 )
 
 

@@ -150,7 +150,10 @@ def run_ingest(given: Sequence[str], to: Destination, runner: Runner, progress: 
     """Read every range that is not in the corpus yet."""
     outcome = Outcome()
     sources, missing = inputs.find_sources(given)
-    outcome.failures += [f"{name}: no such file" for name in missing]
+    sources = [
+        source for source in sources if not storage.lies_in(source, to.corpus_url)
+    ]  # the corpus may lie in an input
+    outcome.failures += [f"{name}: {inputs.why_nothing(name)}" for name in missing]
     ranges = _new_ranges(sources, to, runner, progress, outcome)
     progress.start("ingest", sum(_weight(range_) for range_ in ranges), "bytes")
     seen: set[str] = set()
@@ -197,7 +200,7 @@ def _digest(range_: Range) -> str:
 
 def _weight(range_: Range) -> int:
     """Bytes of the range, as far as they are known beforehand."""
-    return (range_.end or storage.size(range_.source.split("!")[0])) - range_.start
+    return (range_.end or storage.size(str(range_.context["url"]))) - range_.start
 
 
 def settled(url: str, choice: models.Choice) -> models.Choice:

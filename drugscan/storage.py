@@ -5,6 +5,7 @@ whole: locally a temporary name, fsync and rename; in object storage one PUT, or
 """
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -37,6 +38,13 @@ def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
 def is_local(url: str) -> bool:
     """Whether `url` is a path of this machine."""
     return "://" not in url or url.startswith(("file://", "local://"))
+
+
+def lies_in(url: str, folder: str) -> bool:
+    """Whether a file lies in a folder or below it, however the two are spelled."""
+    if is_local(url) and is_local(folder):
+        url, folder = (os.path.realpath(re.sub(r"^(file|local)://", "", each)) for each in (url, folder))
+    return url.startswith(folder.rstrip("/") + "/")
 
 
 def join(url: str, *parts: str) -> str:

@@ -15,13 +15,14 @@ from tokenizers import Tokenizer
 
 from drugscan import encoder_training, evaluation, merged_training, models, pretrained
 from drugscan.cli import main
-from drugscan.encoder_training import SMOOTHING, EncoderOptions, Lessons, merged_loss, train_encoder
+from drugscan.encoder_training import SMOOTHING, EncoderOptions, Lessons, train_encoder
 from drugscan.evaluation import Labelled
 from drugscan.merged_training import Plan
 from drugscan.models import Choice, ModelError
 from drugscan.models.encoder import OUTPUTS, Encoder, quantised, restored
 from drugscan.models.features import folded_text
 from drugscan.models.published import NOS_LABELS
+from drugscan.optimisation import class_weights, merged_loss
 from drugscan.pretrained import Network
 from drugscan.schema import LABELS
 from tests import tiny_encoder
@@ -150,7 +151,7 @@ def test_the_loss_by_hand() -> None:
     assert float(merged_loss(logits, targets, ads, even, (1, 2, 3))) == pytest.approx(3 * half)
     rare = torch.tensor([1.0, 3.0, 1.0])
     assert float(merged_loss(logits, targets, ads, rare, (0, 1, 2))) == pytest.approx(4 * half + 4 * half)
-    found = encoder_training._class_weights(np.array([[1, 1, 0]] + [[1, 0, 0]] * 4, np.float32))
+    found = class_weights(np.array([[1, 1, 0]] + [[1, 0, 0]] * 4, np.float32))
     assert found.tolist() == [1, 2, 4]
 
 

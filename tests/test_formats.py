@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from drugscan import formats
+from drugscan import formats, storage
 from drugscan.schema import Item, Message, Reject, Service
 from drugscan.settings import Settings
 
@@ -285,3 +285,96 @@ def test_a_wrong_mapping_names_what_there_is(tmp_path: Path) -> None:
 
 def test_notices_and_unsupported_messages_are_counted() -> None:
     assert sum(isinstance(item, Service) for item in read(GOLDEN / "desktop-single.json")) == 2
+
+
+# --- files that somebody has worked on ----------------------------------------------------------------------
+
+ACCOUNT = {
+    "about": "x",
+    "chats": {
+        "list": [
+            {"name": "Markt", "type": "public_channel", "id": 5, "messages": []},
+            {
+                "name": "Mama",
+                "type": "personal_chat",
+                "id": 6,
+                "messages": [{"id": 1, "type": "message", "date_unixtime": "1600000000", "text": "geheim"}],
+            },
+            {
+                "name": "Groep",
+                "type": "private_supergroup",
+                "id": 7,
+                "messages": [{"id": n, "type": "message", "date_unixtime": "1600000000", "text": "x"} for n in (1, 2)],
+            },
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("indent", [None, 1, 2, 4])
+def test_a_whole_account_is_the_same_in_any_layout(indent: int | None, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps(ACCOUNT, indent=indent))
+    found = [(m.peer_kind, m.chat_title, m.message_id) for m in messages(tmp_path / "result.json")]
+    assert found == [("user", "Mama", 1), ("channel", "Groep", 1), ("channel", "Groep", 2)]
+
+
+@pytest.mark.parametrize("indent", [None, 1, 2])
+def test_a_chat_whose_type_comes_too_late_may_be_private(indent: int | None, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps(ACCOUNT, indent=indent, sort_keys=True))
+    found = read(tmp_path / "result.json")
+    assert len(found) == 3
+    assert all(isinstance(item, Reject) and "type" in item.detail for item in found)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_utf_16_of_any_letters_and_length(kind: str, tmp_path: Path) -> None:
+    rows = [row | {"body": f"coke café € {n} كوك 🔥"} for n in range(3000) for row in ROWS[:1]]
+    head = "body,group,nr,when,who\n" if kind == "csv" else ""
+    lines = [",".join(map(str, row.values())) if kind == "csv" else json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / "x").write_text(head + "\n".join(lines), encoding="utf-16")
+    assert [m.text for m in messages(tmp_path / "x", columns=COLUMNS)] == [row["body"] for row in rows]
+
+
+def test_lines_behind_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(row) for row in ROWS), encoding="utf-8-sig")
+    assert len(messages(tmp_path / "x.jsonl", columns=COLUMNS)) == 2
+
+
+def test_bytes_that_are_no_utf_8_may_stand_far_behind_the_beginning(tmp_path: Path) -> None:
+    lines = (
+        ["body,group,nr,when"] + [f"x,5,{n},1600000000" for n in range(5000)] + ["caf\u00e9 \u20ac50,5,9,1600000000"]
+    )
+    (tmp_path / "x.csv").write_bytes("\n".join(lines).encode("cp1252"))
+    columns = {name: column for name, column in COLUMNS.items() if name != "sender_id"}
+    assert messages(tmp_path / "x.csv", columns=columns)[-1].text == "caf\u00e9 \u20ac50"
+
+
+def test_a_storage_that_fails_below_an_archive_is_no_damaged_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress("\n".join(json.dumps(row) for row in ROWS).encode()))
+    ranges = list(formats.plan(str(tmp_path / "x.jsonl.gz"), Settings(columns=COLUMNS)))
+
+    def lost(*_: object) -> bytes:
+        raise storage.StorageError("lost")
+
+    monkeypatch.setattr(gzip.GzipFile, "read", lost)
+    with pytest.raises(storage.StorageError, match="lost"):
+        list(formats.read(ranges[0]))
+
+
+def test_what_4cats_rows_say_of_forwards_and_of_the_chat_itself(tmp_path: Path) -> None:
+    """Who hides his account forwards without an id; `thread_id` is the name of a chat that has one."""
+    (tmp_path / "x.csv").write_text(
+        "id,thread_id,chat,author,author_username,body,unix_timestamp,author_forwarded_from_name,"
+        "author_forwarded_from_id,unix_timestamp_forwarded_from\n"
+        "1,drugsmarkt,drugsmarkt,4242,drugsmarkt,post,1700000000,,,\n"
+        "2,drugsmarkt,drugsmarkt,77,piet,door,1700000000,Jan,,1600000000\n"
+        "3,drugsmarkt,drugsmarkt,77,piet,door,1700000000,,,1600000000\n"
+    )
+    found = [(m.sender, m.sender_kind, m.is_forward, m.forwarded_from) for m in messages(tmp_path / "x.csv")]
+    assert found == [
+        ("channel:4242", "channel", False, None),
+        ("user:77", "user", True, "name:Jan"),
+        ("user:77", "user", True, None),
+    ]

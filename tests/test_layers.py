@@ -58,6 +58,7 @@ LAYERS = {
         "training",
         "demo",
         "augmentation",
+        "optimisation",
         "estimates",
         "pretrained",
         "card",
@@ -104,6 +105,7 @@ ON_TORCH = {
     "drugscan.pretrained",
     "drugscan.sharing",
     "drugscan.encoder_training",
+    "drugscan.optimisation",
     "drugscan.merged_training",
     "drugscan.stacking",
 }

@@ -23,7 +23,7 @@ SEPARATOR: Final = "!"
 
 
 class ReadFailed(OSError):
-    """A file that cannot be read further: damaged or cut-off archive, lost connection."""
+    """A file that cannot be read further: a damaged or cut-off archive."""
 
 
 def packing(url: str) -> str:
@@ -68,21 +68,26 @@ def opened(url: str, packed: str, member: str = "") -> Iterator[BinaryIO]:
 
 
 class _Raw(io.RawIOBase):
-    """A decompressor's stream whose every failure is a `ReadFailed`."""
+    """A decompressor's stream whose every failure is a `ReadFailed`, but for those of the storage below it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._rest = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:
-            data = self._stream.read(len(buffer))
+            data = self._rest or self._stream.read(len(buffer))
+        except storage.StorageError:
+            raise
         except Exception as error:  # zlib, zstandard and zipfile each have their own
             raise ReadFailed(f"damaged archive: {error}") from error
-        buffer[: len(data)] = data
-        return len(data)
+        taken = min(len(data), len(buffer))
+        buffer[:taken] = data[:taken]
+        self._rest = data[taken:]  # a reader of UTF-16 gives as many letters as bytes were asked for
+        return taken
 
 
 def _as_utf8(stream: BinaryIO) -> BinaryIO:

@@ -19,11 +19,12 @@ from drugscan.schema import Item, Range, Reject
 from drugscan.settings import Settings
 
 _SCAN_BYTES: Final = 16 * 1024 * 1024
+_NOBODY: Final = Peer("other", "", None, False)
 
 
 def _indent(head: Head) -> int:
     """Blanks before the brace of a message in a file as Telegram writes it; 0 for any other layout."""
-    if not head.raw.startswith(b"{\n "):
+    if not head.raw.startswith(b'{\n "'):
         return 0
     if head.path == ("messages", "[]") and b'\n "messages": [\n  {\n' in head.raw:
         return 2
@@ -46,7 +47,7 @@ def _plan(source: Source, settings: Settings) -> Iterator[Range]:
 
 def _segments(url: str, indent: int) -> Iterator[dict[str, object]]:
     """Where each chat's messages begin and end, with the chat's keys; one scan over the file."""
-    opener = b"\n" + b" " * (indent - 1) + b'"messages": ['
+    opener = b"\n" + b" " * (indent - 1) + b'"messages": [\n'
     closer = b"\n" + b" " * (indent - 1) + b"]"
     before = b"\n" + b" " * (indent - 2) + b"{\n" if indent > 2 else b"{\n"
     chat: dict[str, object] | None = None
@@ -58,8 +59,8 @@ def _segments(url: str, indent: int) -> Iterator[dict[str, object]]:
             while (found := buffer.find(opener if chat is None else closer, at)) >= 0:
                 if chat is None:
                     chat = _header(buffer[max(0, buffer.rfind(before, 0, found)) : found])
-                    begin = place + found + len(opener)
-                    at = found + len(opener) - 1
+                    at = found + len(opener) - 1  # the newline, which may be that before the closing bracket
+                    begin = place + at
                 else:
                     yield {"start": begin, "end": place + found + 1, "chat": chat}
                     chat, at = None, found + 1
@@ -98,14 +99,15 @@ def _read_segment(range_: Range, segment: Mapping[str, object]) -> Iterator[Item
     end = min(range_.end or limit, limit)
     skipped = max(0, start - len(mark))  # the newline before a brace may stand in the range before
     try:
-        chat = peer(as_dict(segment["chat"]))
+        chat, unknown = peer(as_dict(segment["chat"])), ""
     except BadValue as error:
-        chat = Peer("other", range_.source, None, False)
-        yield Reject(start, "missing_field", str(error))
+        chat, unknown = _NOBODY, str(error)
     data = _whole_messages(str(range_.context["url"]), (skipped, end, limit), mark + b"}")
     for place, raw, reason in _elements(data, mark):
         offset = skipped + place
-        if start <= offset < end:
+        if start <= offset < end and unknown:
+            yield Reject(offset, "missing_field", unknown)
+        elif start <= offset < end:
             yield Reject(offset, reason) if reason == "not_an_object" else _read_one(raw, offset, chat, reason)
 
 

@@ -65,17 +65,22 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 def peer(chat: Mapping[str, object]) -> Peer:
-    """The chat by its keys name, type and id; raises `BadValue` when it has neither id nor name."""
+    """The chat by its keys name, type and id.
+
+    Raises `BadValue` when it has neither id nor name, or no type: it may be a private one.
+    """
     kind, number = chat.get("type"), small_number(chat.get("id"))
     title = chat.get("name") if isinstance(chat.get("name"), str) else None
     if kind in _PRIVATE:
         return Peer("user", abs(number or 0), str(title) if title else None, False)
+    if not isinstance(kind, str):
+        raise BadValue("the chat has no type, or it stands behind its messages")
     if number is None:
         if not title:
             raise BadValue("the chat has neither id nor name")
         return Peer("other", str(title), str(title), False)
     peer_kind: PeerKind = "group" if kind == "private_group" else "channel"
-    broadcast = isinstance(kind, str) and kind.endswith("_channel")
+    broadcast = kind.endswith("_channel")
     return Peer(peer_kind, abs(number), str(title) if title else None, broadcast)
 
 

@@ -6,6 +6,7 @@ which tracks strings and depth only; that is slower, but survives escapes (`\x1f
 good, and knows at which byte each message begins (ijson does neither).
 """
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
@@ -64,6 +65,8 @@ def json_lines(file: BinaryIO, start: int, end: int | None) -> Iterator[Framed]:
         line, length, whole = _bounded_line(file)
         if not length:
             return
+        if not offset:
+            line = line.removeprefix(codecs.BOM_UTF8)
         if not whole:
             yield Framed(offset, b"", (), "too_large")
         elif line.strip():

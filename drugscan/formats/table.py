@@ -3,6 +3,7 @@
 A row's offset is its number from 0 (CSV, Parquet) or its byte (JSONL).
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from drugscan.formats.fields import (
     chat_id,
     flat_text,
     maybe_time,
+    named,
     small_number,
 )
 from drugscan.formats.framing import MAX_OBJECT_BYTES, Framed
@@ -34,15 +36,24 @@ COLUMNS: Final = (
     "chat_id",
     "message_id",
     "sent_at",
+    "sent_at_utc",
     "sender_id",
+    "sender_type",
+    "sender_name",
     "chat_title",
     "edited_at",
     "views",
     "is_forward",
     "forwarded_from",
+    "forwarded_from_type",
+    "forwarded_from_name",
+    "forwarded_at",
     "links",
 )
-"""What `--columns` can name; `chat_id` and `sent_at` must be among them."""
+"""What `--columns` can name; `chat_id` and `sent_at` must be among them, or `sent_at_utc` for bare times that are UTC.
+
+A type is `user`, `channel` or `chat`, or Telegram's `PeerUser` and so on; without one, a number is a user.
+"""
 PRESETS: Final[dict[str, dict[str, str]]] = {
     "fourcat": {
         "text": "body",
@@ -50,10 +61,13 @@ PRESETS: Final[dict[str, dict[str, str]]] = {
         "message_id": "id",
         "chat_title": "chat",
         "sender_id": "author",
+        "sender_name": "author_username",
         "sent_at": "unix_timestamp",
         "edited_at": "unix_timestamp_edited",
         "views": "views",
         "forwarded_from": "author_forwarded_from_id",
+        "forwarded_from_name": "author_forwarded_from_name",
+        "forwarded_at": "unix_timestamp_forwarded_from",
     },
     "telegram-tracker": {
         "text": "message",
@@ -61,10 +75,12 @@ PRESETS: Final[dict[str, dict[str, str]]] = {
         "message_id": "msg_id",
         "chat_title": "channel_name",
         "sender_id": "msg_from_id",
-        "sent_at": "date",
+        "sender_type": "msg_from_peer",
+        "sent_at_utc": "date",
         "views": "views",
         "is_forward": "is_forward",
         "forwarded_from": "forward_msg_from_peer_id",
+        "forwarded_from_type": "forward_msg_from_peer_type",
     },
 }
 """CSV files that are known by their header: our column -> theirs. A column may be missing in older files."""
@@ -74,6 +90,17 @@ _SIGNATURES: Final = {
 }
 _TRUE: Final = {"true", "yes", "1", "1.0", "ja"}
 csv.field_size_limit(MAX_OBJECT_BYTES)
+_AS_CP1252: Final = "drugscan-as-cp1252"
+"""Bytes that are no UTF-8 are Windows' Western European; the first of them may stand far behind the beginning."""
+
+
+def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(_AS_CP1252, _as_cp1252)
 
 
 def preset(columns: Iterable[str]) -> dict[str, str]:
@@ -90,7 +117,8 @@ def check_mapping(mapping: Mapping[str, str], have: Iterable[str], source: str) 
     unknown = sorted(set(mapping) - set(COLUMNS))
     if unknown:
         raise ValueError(f"--columns: {', '.join(unknown)} is no column of ours; they are: {', '.join(COLUMNS)}")
-    absent = sorted({"chat_id", "sent_at"} - set(mapping))
+    timed = mapping if "sent_at_utc" not in mapping else {*mapping, "sent_at"}
+    absent = sorted({"chat_id", "sent_at"} - set(timed))
     if absent:
         raise ValueError(f"--columns must name {' and '.join(absent)}")
     have = list(have)
@@ -102,12 +130,18 @@ def check_mapping(mapping: Mapping[str, str], have: Iterable[str], source: str) 
 def _convert(value: Mapping[str, object], offset: int, mapping: Mapping[str, str]) -> Message:
     """One row as message; raises `BadTime` or `BadValue`."""
     row = {ours: value.get(theirs) for ours, theirs in mapping.items()}
-    sent_at, quality = any_time(row.get("sent_at"))
-    chat = chat_id(row.get("chat_id"))
-    sender, origin, title = account(row.get("sender_id")), account(row.get("forwarded_from")), row.get("chat_title")
-    if sender == f"user:{chat}":  # who has the chat's own id is the chat
-        sender = f"channel:{chat}"
+    sent_at, quality = any_time(row.get("sent_at_utc", row.get("sent_at")))
+    if "sent_at_utc" in row and quality == "assumed":
+        quality = "zoned"
+    chat, title = chat_id(row.get("chat_id")), row.get("chat_title")
+    sender = _typed(account(row.get("sender_id")), row.get("sender_type"))
+    if sender == f"user:{chat}" or (sender and row.get("sender_name") == chat):  # who has its id or name is the chat
+        sender = _typed(sender, "channel")
+    origin = _typed(account(row.get("forwarded_from")), row.get("forwarded_from_type"))
+    origin = origin or named(row.get("forwarded_from_name"))
     forward = row.get("is_forward")
+    if forward is None:
+        forward = bool(origin or row.get("forwarded_at"))
     links = row.get("links")
     return Message(
         offset=offset,
@@ -120,12 +154,20 @@ def _convert(value: Mapping[str, object], offset: int, mapping: Mapping[str, str
         sent_at=sent_at,
         time_quality=quality,
         edited_at=maybe_time(row.get("edited_at")),
-        is_forward=origin is not None if forward is None else str(forward).strip().lower() in _TRUE,
+        is_forward=str(forward).strip().lower() in _TRUE,
         forwarded_from=origin,
         views=small_number(row.get("views")),
         text=flat_text(row.get("text")),
         links=links.split() if isinstance(links, str) else [str(each) for each in as_list(links)],
     )
+
+
+def _typed(found: str | None, kind: object) -> str | None:
+    """An account that was taken for a user by its number, as what its type says it is."""
+    kind = kind.strip().lower().removeprefix("peer") if isinstance(kind, str) else ""
+    if found and found.startswith("user:") and kind in ("channel", "chat"):
+        return f"{kind}:{found.removeprefix('user:')}"
+    return found
 
 
 def _sender_kind(sender: str | None, chat: int | str) -> SenderKind:
@@ -224,7 +266,7 @@ def _read_csv(range_: Range, mapping: Mapping[str, str]) -> Iterator[Item]:
     where = range_.context
     with containers.opened(str(where["url"]), str(where["packed"]), str(where["member"])) as file:
         head = file.peek(1 << 16)[: 1 << 16] if isinstance(file, io.BufferedReader) else b""
-        lines = io.TextIOWrapper(file, encoding=_encoding(head), errors="replace", newline="")
+        lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors=_AS_CP1252, newline="")
         first = head.split(b"\n", 1)[0].decode(errors="replace")
         reader = csv.reader(lines, delimiter=delimiter(first))
         names = header(reader)
@@ -242,15 +284,6 @@ def _read_csv(range_: Range, mapping: Mapping[str, str]) -> Iterator[Item]:
                 if row:
                     yield from _guarded([(number, dict(zip(names, row, strict=False)))], mapping)
             number += 1
-
-
-def _encoding(head: bytes) -> str:
-    """UTF-8 (with or without a BOM) if the beginning is that, else Windows' Western European."""
-    try:
-        head[:-4].decode() if len(head) > 4 else head.decode()
-    except UnicodeDecodeError as error:
-        return "cp1252" if error.start < len(head) - 8 else "utf-8-sig"
-    return "utf-8-sig"
 
 
 def _sniff(head: Head) -> bool:
