@@ -5,7 +5,7 @@ Disguise must not be a sign of an ad, so the same share of both classes gets it.
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -67,12 +67,17 @@ def varied(labelled: Labelled, random: Random) -> Labelled:
     if random.random() < 0.5:
         text = _AMOUNT.sub(lambda match: str(max(1, round(int(match[0]) * random.choice((0.8, 0.9, 1.1, 1.2))))), text)
     if random.random() < 0.4:
-        text = _PRODUCT.sub(lambda match: _cased(str(random.choice(_ALIKE[match[0].lower()])), match[0]), text)
+        text = _PRODUCT.sub(lambda match: _cased(str(random.choice(_alike(match[0]))), match[0]), text)
     text = _HANDLE.sub(lambda match: f"@{''.join(random.permutation(list(match[0][1:])))}", text)
     text = _LAYOUTS[int(random.integers(len(_LAYOUTS)))](text, random)
     if random.random() < 0.2:
         text = _DISGUISES[int(random.integers(len(_DISGUISES)))](text, random)
     return msgspec.structs.replace(labelled, text=text)
+
+
+def _alike(product: str) -> Sequence[str]:
+    """Names of the same label; a name with a dotless i or a long s is found like its plain form, but stands alone."""
+    return _ALIKE.get(product.lower(), [product])
 
 
 def _other(place: str, random: Random) -> str:

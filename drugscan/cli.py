@@ -227,10 +227,10 @@ def evaluate(files: tuple[str, ...], other: str | None, html: str | None, as_jso
     from drugscan import comparison, evaluation, models, show, storage
 
     sample = evaluation.read_sample(files)
-    judged = evaluation.judge(models.load(model_choice(rest)), sample)
+    judged = evaluation.judge(models.ready(model_choice(rest)), sample)
     result = evaluation.measure(judged)
     if other:
-        result["comparison"] = comparison.compare(judged, evaluation.judge(models.load(other), sample))
+        result["comparison"] = comparison.compare(judged, evaluation.judge(models.ready(other), sample))
     if html:
         from drugscan.report import measured
 

@@ -27,7 +27,7 @@ def compact(url: str, advance: Callable[[], None]) -> tuple[int, int]:
     """Merge the files of a corpus; number of files in use before and after. `advance` is called after each bucket."""
     before = corpus.compaction(url)
     snapshot = corpus.snapshot(url)
-    _delete_previous(before)
+    _delete_previous(url, before)
     storage.sweep(url, ABANDONED_SECONDS)
     models = corpus.scored_models(url)
     old_files = _side_files(snapshot) + len(snapshot.messages) + sum(len(_score_files(url, model)) for model in models)
@@ -54,7 +54,9 @@ def _score_files(url: str, model_id: str) -> list[str]:
 
 def _publish(url: str, compaction: Compaction) -> None:
     """Make a compaction the current one; what it takes the place of is read no more by who begins now."""
-    storage.write_bytes(storage.join(url, "compacted.json"), msgspec.json.encode(compaction))
+    inside = [file.removeprefix(url.rstrip("/") + "/") for file in compaction.previous]
+    stored = msgspec.structs.replace(compaction, previous=inside)
+    storage.write_bytes(storage.join(url, "compacted.json"), msgspec.json.encode(stored))
 
 
 def _next_generation(snapshot: Snapshot, before: Compaction | None, advance: Callable[[], None]) -> Compaction:
@@ -130,7 +132,7 @@ def _name(url: str) -> str:
     return url.rsplit("/", 1)[-1]
 
 
-def _delete_previous(before: Compaction | None) -> None:
+def _delete_previous(url: str, before: Compaction | None) -> None:
     """Remove what the compaction before this one took the place of."""
     for file in before.previous if before else []:
-        storage.delete(file)
+        storage.delete(storage.join(url, file))

@@ -95,7 +95,7 @@ class Compaction(msgspec.Struct, frozen=True):
     replaces: list[str]
     """Names of the range files (of messages, keys and rejects) that are in the generation."""
     previous: list[str] = []
-    """Files that the next compaction deletes: no reader that started before this one needs them by then."""
+    """Paths inside the corpus that the next compaction deletes: no reader that began before needs them by then."""
 
 
 class Manifest(msgspec.Struct, frozen=True):

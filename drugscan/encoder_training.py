@@ -20,7 +20,7 @@ from drugscan.batching import micro_batches
 from drugscan.evaluation import Labelled, truth
 from drugscan.measures import OUTPUTS
 from drugscan.models import Model
-from drugscan.models.device import device_for, padded
+from drugscan.models.device import check_device, device_for, padded
 from drugscan.models.features import folded_text
 from drugscan.optimisation import averaging, class_weights, merged_loss, optimiser
 from drugscan.pretrained import Network, start
@@ -77,6 +77,7 @@ class Lessons:
 
 def train_encoder(lessons: Lessons, options: EncoderOptions) -> Network:
     """A trained network; the same seed on the same machine gives the same weights."""
+    check_device(device_for(options.device))
     torch.manual_seed(options.seed)
     kept, held = _held_out(lessons.labelled, options)
     network = start(options.base, [each.text for each in lessons.labelled], options)

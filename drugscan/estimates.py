@@ -19,6 +19,7 @@ from drugscan.schema import DETECTOR_LABEL, LABELS
 
 KEPT: Final = "out_of_fold.safetensors"
 """File in the folder of a trained model: logits of every text by models that had not seen it."""
+LEAST_THRESHOLD: Final = 0.30
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 _Matrix = npt.NDArray[np.bool_]
@@ -46,6 +47,23 @@ def kept_out(groups: _Ints, inside: _Matrix) -> _Matrix:
     return ~np.isin(groups, groups[inside])
 
 
+def both_classes(folds: _Ints, groups: _Ints, right: _Matrix) -> npt.NDArray[np.bool_]:
+    """Whether what an output can be learned from stays when a fold is left out, whichever; shape [outputs].
+
+    That is both of its classes (of a label: among the ads), if it has both at all. A model that knows one class only
+    says the opposite of the truth of what was left out, and calibration would believe it.
+    """
+
+    def has_both(rows: _Matrix) -> npt.NDArray[np.bool_]:
+        ads = rows[rows[:, 0]]
+        counted = [(rows if column == 0 else ads)[:, column] for column in range(rows.shape[1])]
+        return np.array([each.any() and not each.all() for each in counted], bool)
+
+    left = [has_both(right[kept_out(groups, folds == fold)]) for fold in np.unique(folds)]
+    can: npt.NDArray[np.bool_] = np.all(left, axis=0) | ~has_both(right)
+    return can
+
+
 def platt(logits: _Floats, right: npt.NDArray[np.bool_]) -> tuple[_Floats, _Floats]:
     """Slope and shift per column that calibrate out-of-fold logits (Platt 1999); of the labels over the true ads."""
     from sklearn.linear_model import LogisticRegression
@@ -66,7 +84,7 @@ def probabilities(logits: _Floats, slopes: _Floats, shifts: _Floats) -> npt.NDAr
 
 def thresholds(scores: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> dict[str, float]:
     """Per label the threshold from 0.30 to 0.70 with the best accuracy out of fold; of equals the nearest to 0.5."""
-    steps = np.round(np.arange(0.30, 0.701, 0.01), 2)
+    steps = np.round(np.arange(LEAST_THRESHOLD, 0.701, 0.01), 2)
     scores = np.nan_to_num(scores, nan=-1.0)
     steps = steps[np.argsort(np.abs(steps - 0.5), kind="stable")]
     chosen = {}

@@ -54,7 +54,7 @@ def train_merged(plan: Plan, say: Say) -> tuple[str, dict[str, Any]]:
     sample = read_sample(plan.paths)
     work = Path(plan.out, WORK)
     work.mkdir(parents=True, exist_ok=True)
-    teachers = [models.load(name) for name in plan.teachers]
+    teachers = [models.ready(name) for name in plan.teachers]
     lessons = _lessons(sample.labelled, work / "final.pt", say, "final training")
     network = train_encoder(replace(lessons, teachers=teachers, unlabelled=plan.unlabelled), plan.options)
     thresholds, calibration, found = dict.fromkeys(OUTPUTS, 0.5), {}, {}
@@ -66,7 +66,7 @@ def train_merged(plan: Plan, say: Say) -> tuple[str, dict[str, Any]]:
         scores = estimates.probabilities(logits, slopes, shifts)
         thresholds = estimates.thresholds(scores, sample.right)
         names = [path.rsplit("/", 1)[-1] for path in sample.files]
-        found = {f"leave_files_out_{plan.folds}": estimates.by_file(scores, sample.right, thresholds, names)}
+        found = {_folds(sample, plan)[0]: estimates.by_file(scores, sample.right, thresholds, names)}
     config = MergedConfig(
         family="merged",
         encoder=_plain(network),
@@ -90,7 +90,7 @@ def train_pair(plan: Plan, say: Say) -> list[str]:
     `folds` and `small` of the plan are for a merged encoder and not looked at.
     """
     sample, folders = read_sample(plan.paths), []
-    teachers = [models.load(name) for name in plan.teachers]
+    teachers = [models.ready(name) for name in plan.teachers]
     for name, outputs in (("detector", (0,)), ("categoriser", tuple(range(1, len(OUTPUTS))))):
         folder = Path(plan.out, name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,10 +112,19 @@ def _lessons(labelled: Sequence[Any], checkpoint: Path, say: Say, name: str) -> 
     return Lessons(labelled, checkpoint=checkpoint, on_epoch=told)
 
 
-def out_of_fold(sample: Sample, plan: Plan, say: Say) -> _Floats:
-    """Logits [texts, 9] of every text by an encoder that saw neither its file nor a near-copy; float32."""
+def _folds(sample: Sample, plan: Plan) -> tuple[str, npt.NDArray[np.int64]]:
+    """Name of the estimate, and the fold of each text: whole files, or groups if files leave nothing to learn from."""
     _, files = np.unique(np.array(sample.files), return_inverse=True)
-    folds, subject = estimates.file_folds(files, plan.folds), _subject(sample, plan)
+    folds = estimates.file_folds(files, plan.folds)
+    if len(np.unique(folds)) > 1 and estimates.both_classes(folds, sample.groups, sample.right).all():
+        return f"leave_files_out_{plan.folds}", folds
+    count = max(2, plan.folds)
+    return f"grouped_{count}_fold", estimates.grouped_folds(sample.groups, plan.options.seed, count)
+
+
+def out_of_fold(sample: Sample, plan: Plan, say: Say) -> _Floats:
+    """Logits [texts, 9] of every text by an encoder that saw neither its fold nor a near-copy; float32."""
+    (_, folds), subject = _folds(sample, plan), _subject(sample, plan)
     logits = np.zeros(sample.right.shape, np.float32)
     for fold in np.unique(folds):
         inside, kept = folds == fold, Path(plan.out, WORK, f"fold-{fold}-{subject}.npy")

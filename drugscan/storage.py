@@ -54,6 +54,8 @@ def join(url: str, *parts: str) -> str:
 
 def beside(url: str, path: str) -> str:
     """The folder at a relative path (`../name`, `name`) as seen from the folder `url`."""
+    if "://" not in url:
+        return os.path.normpath(os.path.join(url, path))
     parts = url.rstrip("/").split("/")
     for step in path.split("/"):
         parts = parts[:-1] if step == ".." else [*parts, step]

@@ -72,6 +72,8 @@ def train_linear(paths: Sequence[str], out: str, seed: int = 0) -> TrainingResul
     penalties = _choose_penalties(data, five)
     by_group = _out_of_fold(data, five, penalties)
     by_file = _out_of_fold(data, data.files, penalties) if len(paths) > 1 else by_group
+    # where a class stands in one file only, nothing is learned without that file
+    by_file = np.where(estimates.both_classes(data.files, data.groups, data.right), by_file, by_group)
     estimates.keep(out, by_file, labelled)
     slopes, shifts = estimates.platt(by_file, data.right)
     scores = [_gated(estimates.probabilities(logits, slopes, shifts)) for logits in (by_file, by_group)]

@@ -1,6 +1,7 @@
 """The cascade: the pair settles what is plainly no ad, the encoder is asked of the rest, and both speak together."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,30 @@ def test_a_corpus_is_scanned_with_a_cascade(folders: Path, tmp_path: Path, monke
     counted = tables(url, model)  # type: ignore[arg-type]
     assert counted.ledger["scored"] == 4
     assert counted.ledger["listings"] == int((np.nan_to_num(model.score(TEXTS[:4])[:, 0]) >= 0.5).sum())
+
+
+def test_no_threshold_lies_below_the_gate_and_a_cascade_needs_ads(folders: Path, tmp_path: Path) -> None:
+    sample = read_sample(_files(folders))
+    parts = []
+    for name, logits in (("sure", np.where(sample.right, 12.0, -12.0)), ("none", np.zeros(sample.right.shape))):
+        shutil.copytree(folders / ("linear" if name == "sure" else "small"), tmp_path / name)
+        estimates.keep(str(tmp_path / name), logits, sample.labelled)
+        parts.append(str(tmp_path / name))
+    stacking.train_cascade(_files(folders), stacking.Parts(*parts), str(tmp_path / "both"))
+    made = models.load(str(tmp_path / "both"))
+    assert made.gate <= min(made.thresholds.values())
+    others = tmp_path / "others.jsonl"
+    others.write_text("\n".join(json.dumps({"text": f"x {n}", "drugsad": False, "labels": []}) for n in range(9)))
+    for part in parts:
+        estimates.keep(part, np.zeros((9, 9)), read_labelled(str(others)))
+    with pytest.raises(ModelError, match="no ad among the texts"):
+        stacking.train_cascade([str(others)], stacking.Parts(*parts), str(tmp_path / "c"))
+
+
+def test_parts_are_found_from_within(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(folders / "linear", tmp_path / "linear")
+    shutil.copytree(folders / "small", tmp_path / "small")
+    (tmp_path / "both").mkdir()
+    monkeypatch.chdir(tmp_path / "both")
+    stacking.train_cascade(_files(folders), stacking.Parts("../linear", "../small"), ".")
+    assert isinstance(models.load("."), Cascade)

@@ -1,6 +1,7 @@
 """What compact merges, what it leaves to readers, and what it clears away."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -97,3 +98,20 @@ def test_what_cannot_be_written_is_a_failure_that_is_named(
     (failure,) = outcome.failures
     assert "texts of bucket 3: " in failure
     assert failure.endswith("No space left on device")
+
+
+def test_a_copy_of_a_corpus_is_compacted_by_itself(scanned: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corpus named by a relative path, copied, and compacted in both places: neither touches the other."""
+    folder = Path(scanned).parent
+    monkeypatch.chdir(folder)
+    compact.compact("corpus", lambda: None)
+    (folder / "other").mkdir()
+    shutil.copytree("corpus", "other/corpus")
+    before = _rows(scanned)
+    monkeypatch.chdir(folder / "other")
+    stood = set(storage.list_files(scanned))
+    compact.compact(f"{folder}/other/corpus", lambda: None)
+    assert set(storage.list_files(scanned)) == stood
+    assert _rows(f"{folder}/other/corpus").equals(before)
+    left = compact.compact(f"{folder}/other/corpus", lambda: None)
+    assert len(_scores(f"{folder}/other/corpus")) == corpus.snapshot(scanned).buckets, left

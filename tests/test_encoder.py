@@ -13,7 +13,7 @@ import transformers
 from click.testing import CliRunner
 from tokenizers import Tokenizer
 
-from drugscan import encoder_training, evaluation, merged_training, models, pretrained
+from drugscan import augmentation, encoder_training, estimates, evaluation, merged_training, models, pretrained
 from drugscan.cli import main
 from drugscan.encoder_training import SMOOTHING, EncoderOptions, Lessons, train_encoder
 from drugscan.evaluation import Labelled
@@ -323,3 +323,37 @@ def test_a_base_of_another_kind_is_refused(
     spoil(folder)
     with pytest.raises(ModelError, match=said):
         pretrained.start(str(folder), ["kaas boom"], options(str(folder), **changed))
+
+
+def test_folds_of_files_that_leave_one_class_are_folds_of_groups(world: World, tmp_path: Path) -> None:
+    def split(name: str, ads: bool) -> str:
+        path = tmp_path / name
+        rows = [json.loads(line) for line in Path(world.files[0]).read_text().splitlines()]
+        path.write_text("\n".join(json.dumps(row) for row in rows if row["drugsad"] is ads))
+        return str(path)
+
+    parted = evaluation.read_sample([split("ads.jsonl", True), split("others.jsonl", False)])
+    for sample, count in ((world.sample, 2), (parted, 2), (evaluation.read_sample(world.files[:1]), 1)):
+        name, folds = merged_training._folds(sample, Plan(sample.files, "", options(world.base), folds=count))
+        assert name == ("leave_files_out_2" if sample is world.sample else "grouped_2_fold")
+        assert len(np.unique(folds)) == 2
+        assert estimates.both_classes(folds, sample.groups, sample.right).all()
+
+
+def test_a_network_is_not_trained_on_more_tokens_than_it_has_positions(world: World) -> None:
+    with pytest.raises(ModelError, match=r"reads \d+ tokens at most; give --max-tokens"):
+        pretrained.start(world.base, ["x"], options(world.base, max_tokens=100_000))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_device_that_is_not_there_is_named_before_anything_is_done(world: World) -> None:
+    with pytest.raises(ModelError, match="no CUDA device is to be seen"):
+        models.ready(Choice("accurate", device="cuda"))
+    with pytest.raises(ModelError, match="no CUDA device is to be seen"):
+        train_encoder(Lessons(world.few), options(world.base, device="cuda"))
+
+
+def test_names_in_foreign_letters_are_varied_too() -> None:
+    random = np.random.default_rng(0)
+    texts = {augmentation.varied(Labelled("wıet en LſD te koop", True, []), random).text for _ in range(50)}
+    assert len(texts) > 1

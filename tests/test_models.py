@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -169,3 +170,15 @@ def test_near_copies_are_one_group() -> None:
     groups = near_copies.groups_of(texts)
     assert len(set(groups[:5].tolist())) == 1
     assert groups[5] != groups[0]
+
+
+def test_a_class_that_stands_in_one_file_is_learned_all_the_same(tmp_path: Path) -> None:
+    """Without that file nothing is learned of it, and calibration would turn what was learned around."""
+    whole = evaluation.read_labelled(_lines(tmp_path / "all.jsonl", 200, 1))
+    for name, ads in (("ads", True), ("others", False)):
+        rows = [msgspec.json.encode(each).decode() for each in whole if each.drugsad is ads]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows))
+    training.train_linear([str(tmp_path / "ads.jsonl"), str(tmp_path / "others.jsonl")], str(tmp_path / "m"))
+    fresh = evaluation.read_labelled(_lines(tmp_path / "fresh.jsonl", 200, 2))
+    result = evaluation.evaluate(models.load(str(tmp_path / "m")), fresh)
+    assert result["detector"]["accuracy"] > 0.9

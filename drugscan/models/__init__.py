@@ -56,7 +56,7 @@ class Tokenising(Protocol):
         Raises `ModelError` when the budget of tokens is below the longest text.
         """
 
-    def start(self, threads: int) -> None:
+    def start(self, threads: int | None = None) -> None:
         """Load the weights, and use so many CPU threads; raises `ModelError` when the device is not there."""
 
     def tokenise(self, texts: Sequence[str]) -> Tokenised:
@@ -94,6 +94,14 @@ def load(choice: Choice | str = "default") -> Model:
             f"the model here ({model.model_id}) is not the one that was chosen ({choice.model_id}); "
             "every machine must have the same files: name a Hub model as NAME@REVISION, or use a shared folder"
         )
+    return model
+
+
+def ready(choice: Choice | str = "default") -> Model:
+    """As `load`, with its weights, so that a model that cannot run here says so before it is asked (`ModelError`)."""
+    model = load(choice)
+    if isinstance(model, Tokenising):
+        model.start()
     return model
 
 

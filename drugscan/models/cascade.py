@@ -74,7 +74,7 @@ class Cascade:
         """See `models.Tokenising`."""
         self.then.place(choice)
 
-    def start(self, threads: int) -> None:
+    def start(self, threads: int | None = None) -> None:
         """See `models.Tokenising`."""
         self.then.start(threads)
 

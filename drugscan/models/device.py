@@ -65,11 +65,7 @@ class Device:
 
     def placed(self, module: torch.nn.Module) -> torch.nn.Module:
         """The module here, ready to score; raises `ModelError` when the device is not there."""
-        if self.name.startswith("cuda") and not torch.cuda.is_available():
-            raise ModelError(
-                "no CUDA device is to be seen from here (a CPU build of torch, no driver, or no GPU given to this "
-                "process); give --device cpu, or --gpus-per-worker on a cluster that has GPUs"
-            )
+        check_device(self.name)
         return module.to(self.name, self.dtype).eval()
 
     def run(self, forward: Callable[..., torch.Tensor], ids: _Ids, pad: int) -> tuple[_Floats, int]:
@@ -90,6 +86,15 @@ class Device:
                 out[batch] = logits
                 padding += int(lengths[batch].max() * len(batch) - lengths[batch].sum())
         return out, padding
+
+
+def check_device(name: str) -> None:
+    """Raises `ModelError` when the device is not there."""
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(
+            "no CUDA device is to be seen from here (a CPU build of torch, no driver, or no GPU given to this "
+            "process); give --device cpu, or --gpus-per-worker on a cluster that has GPUs"
+        )
 
 
 def padded(ids: Sequence[Sequence[int] | npt.NDArray[np.int32]], pad: int, device: str) -> dict[str, torch.Tensor]:

@@ -94,9 +94,10 @@ class Encoder:
         """See `models.Tokenising`."""
         self.device = Device(choice, self.config.max_tokens)
 
-    def start(self, threads: int) -> None:
+    def start(self, threads: int | None = None) -> None:
         """See `models.Tokenising`."""
-        torch.set_num_threads(threads)
+        if threads:
+            torch.set_num_threads(threads)
         _ = self._module
 
     def tokenise(self, texts: Sequence[str]) -> Tokenised:

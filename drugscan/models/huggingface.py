@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from drugscan import storage
 from drugscan.models import hub, outputs
@@ -150,9 +151,10 @@ class HuggingFace:
         for each in self._both:
             each.device = Device(choice, each.max_tokens)
 
-    def start(self, threads: int) -> None:
+    def start(self, threads: int | None = None) -> None:
         """See `models.Tokenising`."""
-        torch.set_num_threads(threads)
+        if threads:
+            torch.set_num_threads(threads)
         for each in self._both:
             each.start()
 
@@ -236,7 +238,7 @@ def _told(name: str) -> Iterator[None]:
     logging.set_verbosity_error()
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         words = " ".join(str(error).split())
         raise ModelError(
             f"{name} cannot be loaded as a classifier of texts: {words[:300]} (code that comes with a model is "
