@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from drugscan import corpus, listings, statistics, storage, versions
+from drugscan import contacts, corpus, listings, statistics, storage, versions
 
 _SCRATCH: Final = ("losers", "partials")
 """Folders of a run that only the run itself reads."""
@@ -23,6 +23,8 @@ class Work(msgspec.Struct, frozen=True):
     selection: listings.Selection
     into: str
     """Folder of the run: `listings`/bucket-NUMBER.parquet stay there; `losers` and `partials` until it is done."""
+    keep_identities: bool = False
+    """Whether handles and phone numbers in the chat titles of the listings stay; of tables `publish` decides."""
 
 
 class BucketSummary(msgspec.Struct, frozen=True):
@@ -53,9 +55,16 @@ def count_bucket(work: Work, number: int) -> BucketSummary:
         sink = io.BytesIO()
         frame.write_ipc(sink, compression="zstd")
         storage.write_bytes(_partial_url(work, name, number), sink.getbuffer())
-    listed = bucket.listings.drop("local_time", "range_id").collect().to_arrow()
-    corpus.write_table(storage.join(work.into, "listings", f"bucket-{number:05d}.parquet"), listed)
+    listed = bucket.listings.drop("local_time", "range_id").collect()
+    shown = listed if work.keep_identities else _with_covered_titles(listed)
+    corpus.write_table(storage.join(work.into, "listings", f"bucket-{number:05d}.parquet"), shown.to_arrow())
     return BucketSummary(number, dict(bucket.counts))
+
+
+def _with_covered_titles(listed: pl.DataFrame) -> pl.DataFrame:
+    titles = listed["chat_title"].drop_nulls().unique()
+    known = dict(zip(titles, contacts.cover(titles), strict=True))
+    return listed.with_columns(pl.col("chat_title").replace_strict(known, default=None, return_dtype=pl.String))
 
 
 def tables(work: Work) -> dict[str, pl.DataFrame]:

@@ -66,7 +66,7 @@ def apply(corpus: str, files: tuple[str, ...], name: str | None, as_json: bool) 
         corpora.write_table(storage.join(folder, f"audit_{part}.parquet"), table.to_arrow())
         storage.write_bytes(storage.join(folder, f"audit_{part}.csv"), publish.as_csv(table))
     path = audits.write(corpus, result)
-    click.echo(show_audit.checks(result, labels), err=True)
+    click.echo(show_audit.checks(result, labels, sample), err=True)
     click.echo(show_audit.lines(result))
     current = corpora.manifest(corpus)
     if current is None or audits.basis_of(publish.read_facts(current)) != result.basis:

@@ -9,7 +9,7 @@ import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from drugscan import storage
@@ -32,6 +32,8 @@ class Said:
     """`drugsad` and the labels that hold; empty for no ad."""
     place: str
     """File and row, for messages."""
+    number: str = ""
+    """The labeller where Label Studio gives no more of him than a number."""
 
 
 @dataclass
@@ -54,19 +56,34 @@ def read(files: Iterable[str], drawn: Iterable[bytes]) -> Labels:
     """What the files say of the drawn texts. Raises `AuditError` for a file of no known kind, or with no label.
 
     A row about another text is left out; so is everything that one person said of a text in contradiction with
-    himself (two verdicts, or a label on what is no ad).
+    himself (two verdicts, or a label on what is no ad). A bare number of Label Studio that occurs in several files is
+    another person in each: every installation counts its users from 1.
     """
     labels, known = Labels(), set(drawn)
     rejected: set[tuple[bytes, str]] = set()
-    for file in files:
+    rows = {file: list(_rows(file, labels)) for file in files}
+    for file, of_file in _told_apart(rows).items():
         before = len(labels.said)
-        for said in _rows(file, labels):
+        for said in of_file:
             _take(said, labels, known, rejected)
         if len(labels.said) == before and not rejected and not labels.counts["doubled"]:
             others = "; its texts are not of this sample: give the --name of its audit" if labels.problems else ""
             raise AuditError(f"{file} has no label{others}")
     labels.said = {key: said for key, said in labels.said.items() if key not in rejected}
     return labels
+
+
+def _told_apart(rows: dict[str, list[Said]]) -> dict[str, list[Said]]:
+    """The rows of each file, with the name of the file before a number of Label Studio that stands in several."""
+    numbers = Counter(number for said in rows.values() for number in {each.number for each in said if each.number})
+    names = Counter(_name(file) for file in rows)
+    found = {}
+    for file, said in rows.items():
+        name = _name(file) if names[_name(file)] == 1 else file
+        found[file] = [
+            replace(one, labeller=f"{name} ({one.number})") if numbers[one.number] > 1 else one for one in said
+        ]
+    return found
 
 
 def _take(said: Said, labels: Labels, known: set[bytes], rejected: set[tuple[bytes, str]]) -> None:
@@ -92,7 +109,7 @@ def _leave_out(labels: Labels, reason: str, line: str) -> None:
 
 def _rows(file: str, labels: Labels) -> Iterator[Said]:
     data = storage.read_bytes(file)
-    name = file.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    name = _name(file)
     if data.lstrip()[:1] not in (b"{", b"["):
         return _of_csv(data, file, name, labels)
     try:
@@ -104,6 +121,10 @@ def _rows(file: str, labels: Labels) -> Iterator[Said]:
     if isinstance(content, list) and all(isinstance(each, dict) for each in content):
         return _of_label_studio(content, file, name, labels)
     raise AuditError(f"{file} is neither what the sheet saves nor a JSON export of Label Studio")
+
+
+def _name(file: str) -> str:
+    return file.rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
 def _id(given: object) -> bytes:
@@ -167,7 +188,9 @@ def _of_label_studio(tasks: list[dict[str, Any]], file: str, name: str, labels: 
             outputs = {DETECTOR_LABEL} if verdict[0].lower() in _YES else set()
             # labels are hidden in the form when it is no ad; what was ticked before is no contradiction
             outputs |= set(_choices(answers.get("labels"))) & set(LABELS) if outputs else set()
-            yield Said(_id(task.get("data", task).get("text_id")), _person(person, name), frozenset(outputs), place)
+            text_id, labeller = _id(task.get("data", task).get("text_id")), _person(person)
+            bare = labeller if labeller.isdecimal() else ""
+            yield Said(text_id, labeller or name, frozenset(outputs), place, bare)
 
 
 def _choices(value: object) -> list[str]:
@@ -176,10 +199,11 @@ def _choices(value: object) -> list[str]:
     return [found] if isinstance(found, str) else [str(each) for each in found] if isinstance(found, list) else []
 
 
-def _person(completed_by: object, name: str) -> str:
+def _person(completed_by: object) -> str:
+    """Who labelled: an address, a number, or nothing."""
     if isinstance(completed_by, dict):
         completed_by = completed_by.get("email") or completed_by.get("id")
-    return name if completed_by is None else str(completed_by)
+    return "" if completed_by is None else str(completed_by)
 
 
 def by_text(labels: Labels) -> dict[bytes, list[Said]]:

@@ -40,7 +40,7 @@ _COMPILED: Final = tuple(
 
 
 def mask(text: str) -> str:
-    """The text with every contact covered; prices, weights and product names stay."""
+    """The text with the contacts covered that patterns find; prices, weights and product names stay."""
     for pattern, replacement in _COMPILED:
         text = pattern.sub(replacement, text)
     return text
@@ -58,6 +58,11 @@ def cover(texts: pl.Series) -> pl.Series:
     """Texts with every contact covered, also what only `find` reads: digits of other scripts, an id without colon."""
     patterned = texts.to_frame("text").select(mask_expression("text")).to_series()
     return pl.Series(texts.name, [None if text is None else _covered(text) for text in patterned], pl.String)
+
+
+def cover_one(text: str) -> str:
+    """As `cover`, for one text."""
+    return _covered(mask(text))
 
 
 def _covered(text: str) -> str:

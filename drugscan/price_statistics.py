@@ -1,7 +1,8 @@
 """What ads ask for a drug: the tables `prices`, `prices_by_region` and `prices_by_month`, from one partial frame.
 
 A price per unit is that of a text's smallest amount, if that is a retail amount (`RETAIL`): a menu counts with what
-one buyer pays, a wholesale list does not count. Cleaned twice: what cannot be meant was left out by
+one buyer pays, a wholesale list does not count. Of several prices for that amount (strains on a menu) the text gives
+their median. Cleaned twice: what cannot be meant was left out by
 `prices.PLAUSIBLE`, and what is more than `OUTLIER` times dearer or cheaper than the median of all texts for the same
 drug and unit is left out here. Every distinct ad text counts once, however often it was posted. Medians are exact:
 partial frames hold values with their counts. The price asked is not the price paid.
@@ -30,14 +31,14 @@ def partial(bucket: Bucket) -> pl.LazyFrame:
     """
     cells = _cells(bucket)
     whole = ("text_id", *_DRUG)
-    retail = bucket.offers.filter(
+    smallest = bucket.offers.filter(
         (pl.col("amount") == pl.col("amount").min().over(whole))
         & (pl.col("amount") <= pl.col("unit").replace_strict(RETAIL, return_dtype=pl.Float64))
     )
-    value = pl.col("per_unit").round(4).alias("value")
-    prices = retail.join(cells, on="text_id").group_by(*_CELL, value).agg(number=pl.len().cast(pl.Int64))
-    every = bucket.offers.join(cells.filter(pl.col("scope") == "all"), on="text_id")
-    local = retail.join(cells.filter(pl.col("scope") != "all"), on="text_id")
+    retail = smallest.group_by(whole).agg(value=pl.col("per_unit").median().round(4))
+    prices = retail.join(cells, on="text_id").group_by(*_CELL, "value").agg(number=pl.len().cast(pl.Int64))
+    every = bucket.offers.select(whole).join(cells.filter(pl.col("scope") == "all"), on="text_id")
+    local = retail.select(whole).join(cells.filter(pl.col("scope") != "all"), on="text_id")
     counted = pl.concat([every, local]).group_by(_CELL)
     counts = counted.agg(
         pl.len().cast(pl.Int64).alias("number"),

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import polars as pl
+
 from drugscan.audit import Audit, Figure, Rate
 from drugscan.audit_labels import Labels
 from drugscan.schema import LABELS
@@ -51,14 +53,20 @@ def _rate(name: str, rate: Rate) -> str:
     return f"{name:<24}{rate.estimate:>12.1%}   {rate.lower:.1%} to {rate.upper:.1%}"
 
 
-def checks(result: Audit, labels: Labels) -> str:
-    """What was read and what was left out, for people."""
+def checks(result: Audit, labels: Labels, sample: pl.DataFrame) -> str:
+    """What was read and what was left out, for people.
+
+    The first texts of the sheet (stratum 0) are known then, so how much of the others was seen is told apart.
+    """
+    others = sample.filter(pl.col("stratum") > 0)
+    seen = others.filter(pl.col("text_id").is_in(list({text_id for text_id, _ in labels.said}))).height
     said = [f"labels of {', '.join(result.labellers)}: {len(labels.said):,} verdicts on {result.labelled:,} texts"]
     missing = result.drawn - result.labelled
     counts = {"texts nobody labelled": missing, "texts on which people are even": result.disputed, **labels.counts}
     said += [f"  {count:,} {name}" for name, count in counts.items() if count]
-    if result.labelled * _ENOUGH < result.drawn:
-        said.append("  less than a third is labelled: the intervals are too narrow then; label more before you publish")
+    if result.labelled * _ENOUGH < result.drawn or seen * _ENOUGH < others.height:
+        part = f" ({seen:,} of {others.height:,} texts behind the heaviest ones)" if others.height else ""
+        said.append(f"  less than a third is labelled{part}: the intervals are too narrow then; label more to publish")
     said += [f"  left out: {problem}" for problem in labels.problems[:_PROBLEMS]]
     if len(labels.problems) > _PROBLEMS:
         said.append(f"  ... and {len(labels.problems) - _PROBLEMS} more left out")

@@ -21,7 +21,7 @@ from drugscan import (
     timeline,
     totals,
 )
-from drugscan.contacts import cover, mask_expression
+from drugscan.contacts import cover
 from drugscan.listings import Bucket
 from drugscan.schema import LABELS
 
@@ -238,6 +238,6 @@ def masked(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     covered = dict(tables)
     for name in ("texts", "families"):
         covered[name] = tables[name].with_columns(cover(tables[name]["text"]))
-    covered["chats"] = tables["chats"].with_columns(mask_expression("chat_title"))
+    covered["chats"] = tables["chats"].with_columns(cover(tables["chats"]["chat_title"]))
     covered["seller_links"] = sellers.without_handles(tables["seller_links"])
     return covered

@@ -165,7 +165,7 @@ def publish_results(url: str, rest: Rest, runner: "Runner | None" = None) -> dic
     if current is None or current.basis != basis:
         run = publish.new_run()
         into = f"{url.rstrip('/')}/tables/{run}"
-        work = aggregate.Work(snapshot, model.model_id, selection, into)
+        work = aggregate.Work(snapshot, model.model_id, selection, into, rest["keep_identities"])
         with nullcontext(runner) if runner else _counting(snapshot, rest) as counting:
             results = stages.run_stats(work, counting, progress.choose(rest["quiet"]))
         facts = {

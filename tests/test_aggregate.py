@@ -10,6 +10,7 @@ import pytest
 from drugscan import aggregate, compact, corpus, listings, stages, steps, versions
 from drugscan.progress import Silent
 from tests import conftest
+from tests.fake_model import FakeModel
 from tests.test_ingest import desktop, message
 
 
@@ -76,6 +77,20 @@ def test_nothing_is_left_of_a_run_but_its_listings(twice: str) -> None:
     files = [path for path in Path(work.into).rglob("*") if path.is_file()]
     assert {path.parent.name for path in files} == {"listings"}
     assert len(files) == 16
+
+
+@pytest.mark.parametrize(("keeps", "title"), [(False, "Menu ••• en •••"), (True, "Menu 0470123456 en 06/12345678")])
+def test_contacts_in_the_titles_of_listings_are_covered_unless_asked(
+    tmp_path: Path, keeps: bool, title: str, one_model: list[FakeModel]
+) -> None:
+    one_model.append(FakeModel({"coke 1g 50": ["drugsad"]}))
+    export = desktop(tmp_path / "r.json", [message(1, "coke 1g 50")], name="Menu 0470123456 en 06/12345678")
+    conftest.ingest([export], url := str(tmp_path / "c"))
+    conftest.score(url)
+    selection = listings.Selection(dict(one_model[0].thresholds))
+    work = aggregate.Work(corpus.snapshot(url), one_model[0].model_id, selection, f"{url}/tables/t", keeps)
+    stages.run_stats(work, stages.InProcess(), Silent())
+    assert pl.read_parquet(f"{work.into}/listings/*.parquet")["chat_title"].to_list() == [title]
 
 
 def test_compacted_keys_are_runs_of_bounded_size(twice: str, monkeypatch: pytest.MonkeyPatch) -> None:

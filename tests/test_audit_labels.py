@@ -98,6 +98,34 @@ def test_label_studio(tmp_path: Path) -> None:
     assert said(labels) == {(A, "3"): {"drugsad", "bulk"}, (B, "min"): {"drugsad", "post", "bulk"}}
 
 
+def test_number_1_of_two_installations_are_two_people(tmp_path: Path) -> None:
+    """In Label Studio everybody is user 1 of his own installation; an address is one person in every file."""
+
+    def verdict(person: object, *values: str) -> dict[str, object]:
+        choices = {"from_name": "drugsad", "type": "choices", "value": {"choices": list(values)}}
+        return {"completed_by": person, "result": [choices]}
+
+    def task(text_id: bytes, *annotations: dict[str, object]) -> dict[str, object]:
+        return {"data": {"text_id": "t" + text_id.hex()}, "annotations": list(annotations)}
+
+    files = [
+        write(tmp_path, "anna.json", [task(A, verdict(1, "ad")), task(B, verdict({"email": "c@x.org"}, "ad"))]),
+        write(tmp_path, "bert.json", [task(A, verdict({"id": 1}, "no ad")), task(B, verdict(2, "ad"))]),
+        write(tmp_path, "chris.json", [task(B, verdict({"id": 5, "email": "c@x.org"}, "ad"))]),
+    ]
+    labels = audit_labels.read(files, [A, B])
+    assert said(labels) == {
+        (A, "anna (1)"): {"drugsad"},
+        (A, "bert (1)"): set(),
+        (B, "c@x.org"): {"drugsad"},
+        (B, "2"): {"drugsad"},
+    }
+    assert labels.counts == {"doubled": 1}
+    (tmp_path / "other").mkdir()
+    same = write(tmp_path / "other", "anna.json", [task(A, verdict(1, "no ad"))])
+    assert audit_labels.read([files[0], same], [A, B]).labellers() == [f"{files[0]} (1)", f"{same} (1)", "c@x.org"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [

@@ -149,6 +149,7 @@ def test_what_is_found_is_covered() -> None:
     assert covered.name == "text"
     assert [text for text in covered if found(text)] == []
     assert covered[-1] == texts[-1]
+    assert [contacts.cover_one(text) for text in texts] == covered.to_list()
 
 
 @pytest.mark.parametrize(

@@ -298,11 +298,13 @@ def test_hostile_texts_stay_text(page: Path) -> None:
 
 
 def test_contacts_on_the_page_are_covered() -> None:
-    told = Labelled("niemand moet @demo_plug bellen op 06 12 34 56 78", False, [])
+    told = Labelled("niemand moet @demo_plug bellen op 06 12 34 56 78 of 0470123456 of 06/12345678", False, [])
     html = measured.render(measure(Scripted({told.text: {"drugsad": 0.9}}), [told]))
     assert "niemand moet" in html
     assert "demo_plug" not in html
     assert "34 56" not in html
+    assert "0470123456" not in html
+    assert "12345678" not in html
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")

@@ -226,12 +226,13 @@ def test_example_texts_are_covered() -> None:
     part = families.partial(bucket(ADS))
     tables = {"texts": families.merge_texts(part).collect(), "families": families.merge_families(part).collect()}
     others = {
-        "chats": pl.DataFrame({"chat_title": ["x"]}),
+        "chats": pl.DataFrame({"chat_title": ["x", None, "Menu 0470123456 en 06/12345678"]}),
         "seller_links": pl.DataFrame({"handle": ["demo_1"]}),
     }
     shown = masked(tables | others)
     assert not any("demo_" in text for name in tables for text in shown[name]["text"])
     assert "coke 1g 50" in shown["families"]["text"][0]
+    assert shown["chats"]["chat_title"].to_list() == ["x", None, "Menu ••• en •••"]
 
 
 def test_the_number_of_buckets_makes_no_difference(authored: list[Template]) -> None:

@@ -185,6 +185,18 @@ def test_prices_by_hand() -> None:
     assert (drugs[0]["first_seen"], drugs[0]["last_seen"]) == (datetime(2024, 1, 2), datetime(2024, 2, 9))
 
 
+def test_a_menu_of_five_strains_counts_once() -> None:
+    """Its median is 7: of 7, 12, 13 and 14 the median is 12.50, not that of eight prices."""
+    menu = "\n".join(
+        f"wiet {name} 1g {price}" for name, price in zip("abcde", ("6", "6,50", "7", "7,50", "8"), strict=True)
+    )
+    ads = [f"wiet 1g {price}" for price in (12, 13, 14)]
+    found = tables([bucket([(text, ["Utrecht"], [(str(number), 1)]) for number, text in enumerate([menu, *ads])])])
+    weed = found["prices"].row(0, named=True)
+    assert (weed["offers"], weed["texts"], weed["retail_offers"]) == (8, 4, 4)
+    assert (weed["lower_quartile"], weed["median"], weed["upper_quartile"]) == (9.5, 12.5, 13.5)
+
+
 def test_no_ads_no_rows() -> None:
     assert all(table.is_empty() for table in tables([bucket([])]).values())
 

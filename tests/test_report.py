@@ -105,6 +105,44 @@ def test_results_of_an_earlier_version_lack_tables(pages: Pages) -> None:
         assert section not in page
 
 
+def test_how_long_sellers_last_is_told_as_far_as_it_is_known(pages: Pages) -> None:
+    """No seller stopped: no curve and no median. Some did, but not half: the curve alone."""
+    results = pages["demo"][1]
+    tables = masked(results.tables)
+    curve, summary = tables["lifetimes"], tables["lifetime_summary"]
+    median = pl.when(pl.col("figure") != "median_days").then("value").alias("value")
+    short = summary.with_columns(median)
+    for lifetimes, figures, told, drawn in (
+        (curve, summary, True, True),
+        (curve, short, False, True),
+        (curve.head(1), short, False, False),
+    ):
+        changed = {**tables, "lifetimes": lifetimes, "lifetime_summary": figures}
+        page = report.render(report.Report(changed, results.ledger, {}))
+        assert ("Half of them are gone after" in page, "Curve: share of sellers" in page) == (told, drawn)
+        assert ("How long sellers last" in page) == drawn
+
+
+def test_quarters_of_a_small_axis_are_not_rounded(pages: Pages) -> None:
+    results = pages["demo"][1]
+    tables = masked(results.tables)
+    few = {**tables, "timeline": tables["timeline"].with_columns(messages=pl.lit(6, pl.Int64))}
+    page = report.render(report.Report(few, results.ledger, {}))
+    ticks = re.findall(r'<text class="tick"[^>]*>([^<]*)</text>', page)
+    assert ticks[:5] == ["0", "1.5", "3", "4.5", "6"]
+
+
+def test_a_chat_without_a_title_is_its_id(pages: Pages) -> None:
+    results = pages["demo"][1]
+    tables = masked(results.tables)
+    bare = {**tables, "chats": tables["chats"].with_columns(chat_title=pl.lit(None, pl.String))}
+    page = report.render(report.Report(bare, results.ledger, {}))
+    section = page.split(">What may be missing</h3>")[1].split("</table>")[0]
+    names = re.findall(r'<tr><td class="long">([^<]*)</td>', section)
+    assert len(names) > 3
+    assert set(names[1:]) <= {str(number) for number in tables["chats"]["chat_id"]}
+
+
 def test_every_table_has_its_section(pages: Pages) -> None:
     page, tables = pages["demo"][0].read_text(encoding="utf-8"), pages["demo"][1].tables
     assert ">By year</h3>" in page

@@ -41,6 +41,25 @@ def test_numbers_and_dates_are_written_as_the_language_does() -> None:
     assert (ENGLISH.day(day), DUTCH.day(day)) == ("1 March 2023", "1 maart 2023")
     assert (ENGLISH.short_day(day), DUTCH.short_day(day)) == ("1 Mar 2023", "1 mrt. 2023")
     assert (DUTCH.number(None), DUTCH.day(None), DUTCH.rate(0.345), DUTCH.rate(12.3)) == ("–", "–", "0,34", "12")
+    axis = [ENGLISH.exact(top * quarter / 4) for top in (6, 10, 5, 50, 4000) for quarter in range(1, 4)]
+    assert axis == [
+        "1.5",
+        "3",
+        "4.5",
+        "2.5",
+        "5",
+        "7.5",
+        "1.25",
+        "2.5",
+        "3.75",
+        "12.5",
+        "25",
+        "37.5",
+        "1,000",
+        "2,000",
+        "3,000",
+    ]
+    assert DUTCH.exact(1_250.5) == "1.250,5"
 
 
 def _colours(scheme: str) -> dict[str, str]:

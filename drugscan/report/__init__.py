@@ -124,8 +124,8 @@ def _script_words(language: Language) -> dict[str, str]:
 
 
 def _survival(tables: Mapping[str, pl.DataFrame], language: Language) -> dict[str, str] | None:
-    """The curve for light and for dark pages as data URLs; None for results of an earlier version."""
-    if "lifetimes" not in tables or tables["lifetimes"].is_empty():
+    """The curve for light and for dark pages as data URLs; None while no seller has stopped, or without table."""
+    if "lifetimes" not in tables or not tables["lifetimes"]["events"].sum():
         return None
     looks = {"light": charts.LIGHT, "dark": charts.DARK}
     return {name: data_url(charts.survival(tables["lifetimes"], language, look)) for name, look in looks.items()}
@@ -165,7 +165,7 @@ def template_of(name: str, language: Language = ENGLISH, **filters: Callable[...
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    own = {each: getattr(language, each) for each in ("number", "percent", "euro", "day", "short_day")}
+    own = {each: getattr(language, each) for each in ("number", "exact", "percent", "euro", "day", "short_day")}
     environment.filters |= {"shown": shown, **own, **filters}
     return environment.from_string(asset(name))
 

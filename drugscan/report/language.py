@@ -48,6 +48,10 @@ class Language:
         decimals = 0 if value is None or value >= 10 or value == int(value) else 1 if value >= 1 else 2
         return self.number(value, decimals)
 
+    def exact(self, value: float) -> str:
+        """A number on an axis: with the decimals, at most two, that it has."""
+        return self.number(value, next((decimals for decimals in (0, 1) if round(value, decimals) == value), 2))
+
     def percent(self, value: float | None) -> str:
         """A share as a percentage."""
         return NOTHING if value is None else f"{self.number(100 * value, 1)}%"

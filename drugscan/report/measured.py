@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import markupsafe
 
-from drugscan.contacts import mask
+from drugscan.contacts import cover_one
 from drugscan.measures import OUTPUTS, RATES
 from drugscan.report import allowed, asset, data_url, measured_charts, shown, template_of
 
@@ -70,7 +70,7 @@ def covered(text: str) -> str:
 
     Cut before it is masked too: the patterns of contacts take quadratic time on long hostile texts.
     """
-    return shown(mask(text[:MAX_CHARACTERS]))
+    return shown(cover_one(text[:MAX_CHARACTERS]))
 
 
 def _at(found: Mapping[str, Any] | None, name: str) -> Any:  # noqa: ANN401 - a figure, an interval, or nothing
