@@ -1,9 +1,13 @@
 """Handles come out in one writing however they are written, and words that are none do not come out."""
 
+import json
+import re
+
 import polars as pl
 import pytest
 
 from drugscan import contacts, handles, phones
+from tests.conftest import REPOSITORY
 
 NUMBER = "+31612345678"
 DUTCH_MOBILE = (
@@ -64,6 +68,11 @@ HANDLES = {
     "Signal user: wietkoning.58.": ("signal", "wietkoning.58"),
     "Signal wietkoning.58": ("signal", "wietkoning.58"),
     "snap: meppelsnacks": ("snapchat", "meppelsnacks"),
+    "snap: wietmeppel": ("snapchat", "wietmeppel"),
+    "snap: @wiet": ("snapchat", "wiet"),
+    "snap: wiet.boer": ("snapchat", "wiet.boer"),
+    "Signal: wiet.58": ("signal", "wiet.58"),
+    "telegram: wietkoning": ("telegram", "wietkoning"),
     "snap wiet_1": ("snapchat", "wiet_1"),
     "Snapchat @wietje": ("snapchat", "wietje"),
     "👻 wiet_99": ("snapchat", "wiet_99"),
@@ -81,6 +90,10 @@ NO_HANDLES = (
     "signal only", "signal: stuur bericht", "WhatsApp groen", "ik snap ze allemaal", "snap je?", "Threema natuurlijk",
     "Threema in bio", "Session id op verzoek", "mail a@b.nl", "@gmail.com", "insta @wietje", "kik: wietje", "10g @ 20",
     "@wie", "t.me/c/123/45", "t.me/addstickers/wiet", "tg: @admin", "https://example.org/@wiet_koning",
+    "t.me/addlist/AbC123xyz", "https://t.me/boost/wiet_koning", "t.me/boost?c=123", "t.me/contact/AbC123xyz",
+    "t.me/giftcode/AbC123xyz", "t.me/invoice/AbC123xyz", "t.me/m/AbC123xyz", "t.me/call/AbC123xyz", "boost.t.me",
+    "Signal: bestel via de bio", "Telegram: voorraad", "Session: gratis", "Telegram: drugs", "snap: wiet",
+    "signal: bezorging", "tg: meld", "Signal -> Bestellen", "whatsapp: Zeist", "wickr: haze", "telegram: succes, man",
 )  # fmt: skip
 
 
@@ -111,6 +124,17 @@ def test_handles(text: str, pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize("text", NO_HANDLES)
 def test_no_handles(text: str) -> None:
     assert found(text) == []
+
+
+def test_a_handle_without_a_sign_is_no_common_word() -> None:
+    """Of the words of the held-out messages, put behind `Signal:`, nine in ten are no handle (0.90)."""
+    texts = [
+        json.loads(line)["text"]
+        for file in sorted((REPOSITORY / "data" / "held-out").glob("*.jsonl"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+    words = [word for text in texts for word in re.findall(r"(?<![\w@./+\-])[A-Za-z]{4,}(?![\w@/])", text, re.ASCII)]
+    assert sum(found(f"Signal: {word}") == [] for word in words) / len(words) >= 0.89
 
 
 def test_two_numbers_and_where_they_stand() -> None:
