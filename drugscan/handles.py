@@ -165,14 +165,15 @@ def _threema(match: re.Match[str]) -> Found:
 def _messenger(match: re.Match[str]) -> Found:
     """`signal: name.01`, `snap name_1`, `wickr @name`; a name without `:` or `@` needs a digit, dot or underscore.
 
-    After `:` a name of letters alone counts as one where it is no common word.
+    After `:` a name of letters alone counts where it is no common word; one that begins with a digit (`snap 3mmc`,
+    `signal: 24.7`) needs `@` or an underscore.
     """
     app, mark, at, name = (match[1] or "snap").lower(), match[3], match[4], match[5].rstrip(".-_").lower()
     if re.match(r"[+0-9]", name) and phones.normal(re.sub(r"\D", "", name) or "0"):
         return None
     marked = re.search(r"[\d._]", name) is not None and not name.isdecimal()
     plain = _PLAIN_WORDS.fullmatch(name.split(".")[0]) is not None or len(name) < 4 and not at
-    plain = plain or not at and name in common_words()
+    plain = plain or not at and (name in common_words() or name[0].isdecimal() and "_" not in name)
     if plain or name.isdecimal() or not (mark or at or marked) or (app == "sc" and not (mark or at)):
         return _NOBODY if at else None
     if app in ("telegram", "tele", "tg"):

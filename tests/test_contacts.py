@@ -78,6 +78,8 @@ HANDLES = {
     "👻 wiet_99": ("snapchat", "wiet_99"),
     "snapchat.com/add/Wiet.je": ("snapchat", "wiet.je"),
     "wickr: kabouterplop77": ("wickr", "kabouterplop77"),
+    "wickr 420_boy": ("wickr", "420_boy"),
+    "Signal 06-00 44 91 21": ("phone", "+31600449121"),
     "wickr me: kabouter": ("wickr", "kabouter"),
     "Threema ID ABCD1234": ("threema", "ABCD1234"),
     "threema: r4kelm9z": ("threema", "R4KELM9Z"),
@@ -92,6 +94,7 @@ NO_HANDLES = (
     "@wie", "t.me/c/123/45", "t.me/addstickers/wiet", "tg: @admin", "https://example.org/@wiet_koning",
     "t.me/addlist/AbC123xyz", "https://t.me/boost/wiet_koning", "t.me/boost?c=123", "t.me/contact/AbC123xyz",
     "t.me/giftcode/AbC123xyz", "t.me/invoice/AbC123xyz", "t.me/m/AbC123xyz", "t.me/call/AbC123xyz", "boost.t.me",
+    "ik snap 3mmc niet", "signal 24.7", "snap: 10g 50",
     "Signal: bestel via de bio", "Telegram: voorraad", "Session: gratis", "Telegram: drugs", "snap: wiet",
     "signal: bezorging", "tg: meld", "Signal -> Bestellen", "whatsapp: Zeist", "wickr: haze", "telegram: succes, man",
 )  # fmt: skip
@@ -173,6 +176,56 @@ def test_what_is_found_is_covered() -> None:
     assert covered.name == "text"
     assert [text for text in covered if found(text)] == []
     assert covered[-1] == texts[-1]
+
+
+COVERED = {
+    "instagram.com/dealer020": "[link]",
+    "zie linktr.ee/dealer020 voor menu": "zie [link] voor menu",
+    "discord.gg/abcDEF": "[link]",
+    "x.com/dealer020": "[link]",
+    "signal.group/#abcDEF123": "[link]",
+    "whatsapp.com/channel/0029Va": "[link]",
+    "simplex.chat/contact#abc": "[link]",
+    "telegram.dog/addlist/abc": "[link]",
+    "Insta: dealer020": "Insta: •••",
+    "instagram naam -> dealer": "instagram: •••",
+    "ig dealer020": "ig •••",
+    "ig dealer.van.020 nu": "ig ••• nu",
+    "mijn insta is dealer_x": "mijn insta •••",
+    "kik dealer020": "kik •••",
+    "Snap dealer_1 of SIGNAL dealer.58": "Snap ••• of SIGNAL •••",
+    "Kik: dealer": "Kik: •••",
+    "Wire: dealer020": "Wire: •••",
+    "discord dealer020": "discord •••",
+    "instagram: @dealer.020": "instagram: @•••",
+    "dm @dealer.van.west.": "dm @•••.",
+    "dm @dealer. Bel nu": "dm @•••. Bel nu",
+    "@020dealer": "@•••",
+}
+UNCOVERED = (
+    "1g 50/2g 90", "2.50 eu/st", "10.eu/stuk", "50€/g 45.00/g", "o.v.v. naam, a.u.b./svp", "verzending NL/BE",
+    "open 9.00/23.00", "wiet.hasj/coke", "ma. t/m vr./zat.", "i.v.m./o.a. drukte", "10 st @100", "1g @ 50, 100g @450",
+    "24/7 bezorging", "ik snap 3mmc niet", "ig 10g 50", "facebook 24/7", "wire 5g 20", "discord 100 leden",
+    "handig: bestellen 50 euro", "insta beschikbaar. Bel", "Utrecht/Amersfoort", "10.5g/50", "ket.1g/25", "2c-b/lsd",
+    "Zwolle e.o./Kampen e.o.", "3.5/5/10 gram", "1.000 st. 300/kg", "Instagram volgt nog", "Signal 24.7 open",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "covered"), COVERED.items())
+def test_covered(text: str, covered: str) -> None:
+    assert contacts.mask(text) == covered
+    assert contacts.cover(pl.Series([text])).to_list() == [covered]
+
+
+def test_prices_and_ordinary_words_are_not_covered() -> None:
+    assert contacts.cover(pl.Series(UNCOVERED)).to_list() == list(UNCOVERED)
+    assert [contacts.mask(text) for text in UNCOVERED] == list(UNCOVERED)
+
+
+@pytest.mark.parametrize("piece", ["x", "a.", "@", "a@", "@a.", "ig ", "ig a", "kik -", "x.nl/", "Signal ", "insta: "])
+def test_no_text_takes_long_to_cover(piece: str) -> None:
+    contacts.cover(pl.Series([piece * 100_000, f"ig {piece * 100_000}"]))
+    contacts.mask(piece * 10_000)
 
 
 @pytest.mark.parametrize(
