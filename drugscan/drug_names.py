@@ -64,7 +64,7 @@ def plain_texts(texts: pl.DataFrame) -> pl.DataFrame:
     """Ads as they are read here: the columns but `text`, with `folded` and `plain`.
 
     `folded` has disguises undone and handles and links blanked. `plain` is as long in bytes, but ASCII: € is `eur`,
-    a dash ` - `, another letter `x` for each of its bytes, an emoji `~` for each.
+    a dash ` - `, the bar of ½ `///`, another letter `x` for each of its bytes, an emoji `~` for each.
     """
     folded = pl.Series("folded", [folded_text(text) for text in texts["text"]], dtype=pl.String)
     frame = texts.drop("text").with_columns(folded.str.replace_all(_HANDLES, " "))
@@ -170,7 +170,7 @@ def _keyed(text: pl.Expr) -> pl.Expr:
 def _plain(text: pl.Expr) -> pl.Expr:
     """ASCII of the same length in bytes; see `plain_texts`."""
     text = text.str.replace_all("€", "eur", literal=True).str.replace_all("[‐-―−➔→➡]", " - ")
-    text = text.str.replace_all("[·•▪▫]", " / ").str.replace_all("½", " .5")
+    text = text.str.replace_all("[·•▪▫]", " / ").str.replace_all("⁄", "///")
     for size, letters in ((2, r"\x{80}-\x{7ff}"), (3, r"\x{800}-\x{ffff}"), (4, r"\x{10000}-\x{10ffff}")):
         text = text.str.replace_all(rf"[{letters}&&[\p{{L}}\p{{M}}\p{{N}}]]", "x" * size)
         text = text.str.replace_all(rf"[{letters}]", "~" * size)
