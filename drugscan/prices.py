@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from drugscan import drug_names
+
 OFFERS: Final = pl.Schema(
     {
         "text_id": pl.Binary,
@@ -102,8 +104,6 @@ _PACKED: Final = re.compile(
     rf"(?:{_AMOUNT}) ?(?:{_UNIT}|x|\x01)[ \x01]*[a-z]*[ \x01]*(?:[,+&]|en|and)\s*$|(?:[+]|\bplus)\s*$"
 )
 _KEPT: Final = re.compile(rf"(?:{_PIECE})\b")
-_PIECES: Final = frozenset({"xtc", "lsd", "2c-b", "4-fa", "edibles", "crack", "khat", "2c-b-fly"})
-"""Drugs counted in pieces where a ladder names no unit; kin of LSD, and all medicines, are counted in pieces too."""
 _NEVER_WEIGHED: Final = frozenset({"xtc", "edibles"})
 
 
@@ -256,7 +256,7 @@ def _range(unit: str, drug: str, label: str) -> str:
 
 def _usual(drug: str, label: str) -> str:
     """The unit that a ladder without units means."""
-    return "piece" if drug in _PIECES or drug.endswith("lsd") or label == "medicijnen" else "gram"
+    return "piece" if drug in drug_names.PIECES or drug.endswith("lsd") or label == "medicijnen" else "gram"
 
 
 def _unit(written: str | None, drug: str, label: str) -> tuple[str, float]:

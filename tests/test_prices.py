@@ -112,6 +112,20 @@ def test_the_mark_of_a_price_holds_the_whole_fraction() -> None:
     assert [piece.text for piece in pieces if piece.kind == "price"] == ["1½ gram 70"]
 
 
+def test_pills_are_the_unit_of_the_drug_before_them() -> None:
+    """No xtc, although the ad has the label of it."""
+    menu = "Coke 1g 50\nViagra 10 pillen 15\nXanax 20 pillen 30"
+    assert offers(menu, *HARD, "medicijnen") == [
+        ("cocaine", 1, "gram", 50),
+        ("sildenafil", 10, "piece", 15),
+        ("alprazolam", 20, "piece", 30),
+    ]
+    assert offers("2cb 10 pillen voor 35") == [("2c-b", 10, "piece", 35)]
+    ladder = "Xanax 2mg, 10 pillen 15, 20 pillen 25 / 50 pillen 50"
+    expected = [("alprazolam", amount, "piece", price) for amount, price in ((10, 15), (20, 25), (50, 50))]
+    assert offers(ladder, *HARD, "medicijnen") == expected
+
+
 def test_nothing_in_nothing_out() -> None:
     ads = drug_names.plain_texts(frame([]))
     assert prices.find(ads, drug_names.mentions(ads)).schema == prices.OFFERS
