@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from drugscan import contacts, handles, phones
+from drugscan.report import evidence
 from tests.conftest import REPOSITORY
 
 NUMBER = "+31612345678"
@@ -215,6 +216,11 @@ UNCOVERED = (
 def test_covered(text: str, covered: str) -> None:
     assert contacts.mask(text) == covered
     assert contacts.cover(pl.Series([text])).to_list() == [covered]
+
+
+def test_the_mark_of_a_contact_begins_with_it() -> None:
+    (pieces,) = evidence.pieces([{"text": "wiet, ig dealer020 of Kik: dealer", "labels": "softdrugs"}])
+    assert [piece.text for piece in pieces if piece.kind == "contact"] == ["ig dealer020", "Kik: dealer"]
 
 
 def test_prices_and_ordinary_words_are_not_covered() -> None:
