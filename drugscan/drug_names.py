@@ -8,6 +8,7 @@ What counts, in this order:
 - a name of kind `ambiguous` (also a common word: `wit`, `poes`, `speed`) or `emoji` counts only where the ad has the
   label of the drug, and not at all where two drugs fit;
 - a colour or a form right beside the name of another drug (`roze xtc`, `lsd zegels`) describes that drug;
+- a word for pills or trips that after a number counts a drug sold by the piece (`Viagra 10 pillen`) is its unit;
 - what is ruled out (`geen coke`, `UIT: 4-FA`) or gone (`coke op`) is not offered, as far as a cue beside it tells.
 """
 
@@ -37,6 +38,8 @@ _RULED_OUT: Final = (
 _LINE_OUT: Final = (
     r"(?:^|\n)[ ~*\-]*(?:uit|out|op|uitverkocht|sold out|verwacht|expected|coming soon|binnenkort) ?:[^\n]*$"
 )
+PIECES: Final = ("xtc", "lsd", "2c-b", "4-fa", "edibles", "crack", "khat", "2c-b-fly")
+"""Drugs counted in pieces; kin of LSD, and all medicines, are counted in pieces too."""
 _GONE: Final = (
     r"^[ ~'\"]*(?:is |zijn |are )?(?:(?:helaas|nu|even|weer|tijdelijk) )?"
     r"(?:op|weg|uitverkocht|sold out|out of stock|gestopt|gone|finished|niet meer|nee|ausverkauft|brak)"
@@ -49,6 +52,16 @@ _DESCRIBING: Final = (
     "tank", "tanks", "cilinder", "champagne", "kristal", "snoepjes", "chocolade", "flakes", "poeier", "afghaan",
 )  # fmt: skip
 """Ambiguous names that, right beside another drug's name, say how that drug looks or comes."""
+_UNITS_NAMED: Final = (
+    "pil", "pillas", "pillekes", "pillen", "piller", "pilletje", "pilletjes", "pilletjs", "pillies", "pillle", "pilln",
+    "pills", "pilltjes", "tabs", "zegel", "zegels", "zegeltjes", "blotter", "blotters", "tripje", "tripjes", "trips",
+)  # fmt: skip
+"""Ambiguous names that, after a number, count pieces of the drug named before (`Viagra 10 pillen`)."""
+_PIECE: Final = rf"(?:{'|'.join(_UNITS_NAMED)})"
+_BETWEEN: Final = r"[^a-z\n,+&]|[0-9],[0-9]|\n[^a-z\s]|mg,?|eur|euros?|voor|for|x|st|stuks?|strips?"
+_COUNTED: Final = rf"^(?:{_BETWEEN})*(?:{_PIECE}(?:{_BETWEEN}|[,+&]|{_PIECE})*)?[^a-z0-9.,\-][0-9]+ ?(?:x )?$"
+"""What stands between a drug and such a word: numbers and units, a number last, no empty line; a comma or plus only in
+a ladder (`Xanax 10 pillen 15, 20 pillen 25`), as another name may begin there (`oxy 40, 5x pil`)."""
 
 
 @cache
@@ -64,7 +77,7 @@ def plain_texts(texts: pl.DataFrame) -> pl.DataFrame:
     """Ads as they are read here: the columns but `text`, with `folded` and `plain`.
 
     `folded` has disguises undone and handles and links blanked. `plain` is as long in bytes, but ASCII: € is `eur`,
-    a dash ` - `, another letter `x` for each of its bytes, an emoji `~` for each.
+    a dash ` - `, the bar of ½ `///`, another letter `x` for each of its bytes, an emoji `~` for each.
     """
     folded = pl.Series("folded", [folded_text(text) for text in texts["text"]], dtype=pl.String)
     frame = texts.drop("text").with_columns(folded.str.replace_all(_HANDLES, " "))
@@ -87,7 +100,7 @@ def mentions(ads: pl.DataFrame) -> pl.DataFrame:
         pl.col("whole") & ~pl.col("out") & ((pl.col("kind") == "word") | fits.list.contains(pl.col("label")))
     )
     clear = meant.filter(pl.col("drug").n_unique().over("row", "begin") == 1)
-    return _without_descriptions(clear).select(MENTIONS.names())
+    return _without_units(_without_descriptions(clear)).select(MENTIONS.names())
 
 
 def drugs_of(found: pl.DataFrame) -> pl.DataFrame:
@@ -114,6 +127,24 @@ def _with_context(found: pl.DataFrame) -> pl.DataFrame:
         whole=pl.col("pattern").str.starts_with(" ").not_() | ~inside,
         out=before.str.contains(_RULED_OUT) | before.str.contains(_LINE_OUT) | after.str.contains(_GONE),
     )
+
+
+def _sold_by_piece() -> pl.Expr:
+    """Whether the drug (`drug`, `label`) is a medicine, or one that is counted in pieces."""
+    drug = pl.col("drug")
+    return (pl.col("label") == "medicijnen") | drug.is_in(PIECES) | drug.str.ends_with("lsd")
+
+
+def _without_units(clear: pl.DataFrame) -> pl.DataFrame:
+    """The mentions but those that count pieces of the drug before them: `Viagra 10 pillen 15` names no xtc."""
+    rows = clear.sort("row", "begin")
+    is_unit = (pl.col("kind") == "ambiguous") & pl.col("name").is_in(_UNITS_NAMED)
+    held = [pl.when(~is_unit).then(each).forward_fill().over("row") for each in (pl.col("end"), _sold_by_piece())]
+    rows = rows.with_columns(since=held[0], pieces=held[1])
+    size = pl.when(is_unit).then(pl.col("begin") - pl.col("since")).otherwise(0)
+    between = pl.col("bytes").bin.slice(pl.col("since"), size).cast(pl.String)
+    counts = is_unit & pl.col("pieces") & between.str.contains(_COUNTED)
+    return rows.filter(~counts.fill_null(False))
 
 
 def _without_descriptions(clear: pl.DataFrame) -> pl.DataFrame:
@@ -170,7 +201,7 @@ def _keyed(text: pl.Expr) -> pl.Expr:
 def _plain(text: pl.Expr) -> pl.Expr:
     """ASCII of the same length in bytes; see `plain_texts`."""
     text = text.str.replace_all("€", "eur", literal=True).str.replace_all("[‐-―−➔→➡]", " - ")
-    text = text.str.replace_all("[·•▪▫]", " / ").str.replace_all("½", " .5")
+    text = text.str.replace_all("[·•▪▫]", " / ").str.replace_all("⁄", "///")
     for size, letters in ((2, r"\x{80}-\x{7ff}"), (3, r"\x{800}-\x{ffff}"), (4, r"\x{10000}-\x{10ffff}")):
         text = text.str.replace_all(rf"[{letters}&&[\p{{L}}\p{{M}}\p{{N}}]]", "x" * size)
         text = text.str.replace_all(rf"[{letters}]", "~" * size)

@@ -7,7 +7,8 @@ the same however it is written, and a word that is no handle must not come out a
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,7 +39,11 @@ _NAME: Final = re.compile(r"[a-z]\w{3,31}", re.A | re.I)
 _NO_NAMES: Final = re.compile(
     r"admins?|all|channel|dm|everyone|gmail|here|home|hotmail|iedereen|outlook|protonmail|username"
 )
-_NO_PATHS: Final = re.compile(r"addemoji|addstickers|addtheme|bg|c|iv|login|proxy|setlanguage|share|socks")
+_NO_PATHS: Final = re.compile(
+    r"addemoji|addlist|addstickers|addtheme|auction|auth|bg|boost|c|call|confirmphone|contact|giftcode|invoice|iv|login"
+    r"|m|msg|nft|proxy|setlanguage|share|socks"
+)
+"""First parts of links that name no account: folders, boosts, gifts, bills, stickers."""
 _PLAIN_WORDS: Final = re.compile(
     r"aanvraag|above|accepted|account|alle|alleen|allemaal|allowed|also|altijd|and|app|ask|auch|available"
     r"|backup|below|bericht|beschikbaar|bestellen|beter|bio|channel|code|contact|direct|due|en|erbij|for"
@@ -48,7 +53,7 @@ _PLAIN_WORDS: Final = re.compile(
     r"|snapchat|staan|staat|stuur|te|telegram|threema|uit|und|user|vanaf|vast|veilig|verzoek|via|voor|vraag"
     r"|vragen|welkom|whatsapp|wickr|write|yes|zelfde"
 )
-"""Words that follow `signal:` and the like without being a name."""
+"""Words that follow `signal:` and the like without being a name, also with something behind a dot."""
 _QUOTED: Final = re.compile(
     r"(?i)(?:escrow|garant\w*|tussenpersoon|bemiddel\w*|middleman|\badmins?|beheer(?:der)?s?|moderators?|\bmods?|\bbot"
     r"|scam\w*|oplichter\w*|\bnep(?:account)?|\bfake|report|meld\w*|partners?|sponsor\w*|niet)"
@@ -158,12 +163,17 @@ def _threema(match: re.Match[str]) -> Found:
 
 
 def _messenger(match: re.Match[str]) -> Found:
-    """`signal: name.01`, `snap name_1`, `wickr @name`; a name without `:` or `@` needs a digit, dot or underscore."""
+    """`signal: name.01`, `snap name_1`, `wickr @name`; a name without `:` or `@` needs a digit, dot or underscore.
+
+    After `:` a name of letters alone counts where it is no common word; one that begins with a digit (`snap 3mmc`,
+    `signal: 24.7`) needs `@` or an underscore.
+    """
     app, mark, at, name = (match[1] or "snap").lower(), match[3], match[4], match[5].rstrip(".-_").lower()
     if re.match(r"[+0-9]", name) and phones.normal(re.sub(r"\D", "", name) or "0"):
         return None
     marked = re.search(r"[\d._]", name) is not None and not name.isdecimal()
     plain = _PLAIN_WORDS.fullmatch(name.split(".")[0]) is not None or len(name) < 4 and not at
+    plain = plain or not at and (name in common_words() or name[0].isdecimal() and "_" not in name)
     if plain or name.isdecimal() or not (mark or at or marked) or (app == "sc" and not (mark or at)):
         return _NOBODY if at else None
     if app in ("telegram", "tele", "tg"):
@@ -172,6 +182,12 @@ def _messenger(match: re.Match[str]) -> Found:
         return None
     kind = {"snap": "snapchat", "sc": "snapchat", "wapp": "whatsapp"}.get(app, app.split()[0])
     return kind.removesuffix("me") if kind == "wickrme" else kind, name
+
+
+@cache
+def common_words() -> frozenset[str]:
+    """Words in ordinary use, of letters a to z alone; see scripts/build_common_words.py."""
+    return frozenset((resources.files("drugscan") / "data" / "common_words.txt").read_text("utf-8").split())
 
 
 def _at_name(match: re.Match[str]) -> Found:
@@ -183,7 +199,7 @@ _RULES: Final[tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Found]
     for sign, pattern, read in (
         ("tg:", r"(?i)\btg:/{0,2}(?:resolve|join|msg|user)\?[^\s<>]*", _telegram_scheme),
         ("/", _WEB + r"(?:t\.me|telegram\.(?:me|dog))/([\w+\-/]+)(?:\?[^\s<>]*)?", _telegram_link),
-        (".t.me", _WEB + r"\b([a-z]\w{3,31})\.t\.me\b/?", _at_name),
+        (".t.me", _WEB + r"\b([a-z]\w{3,31})\.t\.me\b/?", _telegram_link),
         ("wa.me/", _WEB + r"wa\.me/(?:message|qr)/(\w+)", lambda match: ("whatsapp", match[1])),
         ("wa.me/", _WEB + r"wa\.me/(\+?[\d\-]+)(?:\?[^\s<>]*)?", _whatsapp_link),
         (

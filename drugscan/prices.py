@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from drugscan import drug_names
+
 OFFERS: Final = pl.Schema(
     {
         "text_id": pl.Binary,
@@ -48,9 +50,12 @@ _UNITS: Final = {"gram": (_GRAM, 1.0), "kilo": (_KILO, 1000.0), "ounce": (r"ons"
                  "liter": (r"liter|litre|ltr|l", 1000.0), "ml": (r"ml", 1.0), "thousand": (r"k", 1000.0)}  # fmt: skip
 _UNIT_NAMES: Final = {"kilo": "gram", "ounce": "gram", "liter": "ml"}
 _UNIT: Final = "(?:" + "|".join(pattern for pattern, _ in _UNITS.values()) + r")(?![a-z0-9])"
-_NUMBER: Final = r"(?<![\d.,])(?:[1-9]\d{0,2}(?:[.,]\d{3})+(?!\d)|[1-9]\d? \d{3}(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d))"
-_AMOUNT: Final = rf"(?:{_NUMBER}|\b(?:een )?(?:halve|halbe|half)\b)"
-_PRICE: Final = rf"(?:eur(?:o)? ?)?(?P<price>{_NUMBER}k?)(?:,-|,=| ?(?:euros?|eur|e)\b)?"
+_PLAIN: Final = r"(?:[1-9]\d{0,2}(?:[.,]\d{3})+(?!\d)|[1-9]\d? \d{3}(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d))"
+_FRACTION: Final = r"[1-9](?:(?<=1)/[248]|(?<=3)/4|///\d\d?| (?:1/[248]|3/4)| ?[1-9]///\d\d?)(?![\d/]|[.,]\d)"
+"""`1/2`, `1 1/2`, and `///` for the bar of ½; other numbers with a slash between (`1/2/5 gram`) are a list."""
+_NUMBER: Final = rf"(?<![\d.,]){_PLAIN}"
+_AMOUNT: Final = rf"(?:(?<![\d.,])(?:(?<!/){_FRACTION}|{_PLAIN})|\b(?:een )?(?:halve|halbe|half)\b)"
+_PRICE: Final = rf"(?:eur(?:o)? ?)?(?!{_FRACTION} ?{_UNIT})(?P<price>{_NUMBER}k?)(?:,-|,=| ?(?:euros?|eur|e)\b)?"
 _NOT_AN_AMOUNT: Final = (
     rf"(?![\d%:])(?![.,]\d)(?! ?(?:=|x|{_UNIT}|mg|mic|min|uur|u\b|dagen|%|/ ?\d+ ?mg|mee\b|gratis|extra|orders))"
 )
@@ -70,7 +75,7 @@ _RULES: Final = tuple(
         rf"\b(?:per|p ?/|p\.) ?(?P<amount>{_AMOUNT})? ?(?P<unit>{_UNIT}){_GAP}{_PRICE}{_NOT_AN_AMOUNT}",
         rf"(?P<amount>{_AMOUNT}) ?(?P<unit>{_UNIT}){_GAP}{_PRICE}{_NOT_AN_AMOUNT}",
         rf"(?P<unit>\b(?:kilo|kg|gram))\b{_GAP}{_PRICE}{_NOT_AN_AMOUNT}",
-        rf"{_PRICE} ?(?:voor|for|per|/) ?(?P<amount>{_AMOUNT}) ?(?P<unit>{_UNIT})",
+        rf"(?<!\d/){_PRICE} ?(?:voor|for|per|/) ?(?P<amount>{_AMOUNT}) ?(?P<unit>{_UNIT})",
         rf"(?P<amount>{_AMOUNT}) ?(?:x ?)?(?:=|:|>|\||\bvoor\b|\bfor\b|\bv\b|\bpa\b)[ =>~]*{_PRICE}{_NOT_AN_AMOUNT}",
         rf"^[^a-z0-9]*(?P<amount>{_NUMBER})(?: - |[ /=>|x\x01.])+{_PRICE}\W*$",
         rf"^[\W\x01]*\x01+\s+(?P<amount>{_NUMBER}) {{2,}}{_PRICE}\W*$",
@@ -99,8 +104,6 @@ _PACKED: Final = re.compile(
     rf"(?:{_AMOUNT}) ?(?:{_UNIT}|x|\x01)[ \x01]*[a-z]*[ \x01]*(?:[,+&]|en|and)\s*$|(?:[+]|\bplus)\s*$"
 )
 _KEPT: Final = re.compile(rf"(?:{_PIECE})\b")
-_PIECES: Final = frozenset({"xtc", "lsd", "2c-b", "4-fa", "edibles", "crack", "khat", "2c-b-fly"})
-"""Drugs counted in pieces where a ladder names no unit; kin of LSD, and all medicines, are counted in pieces too."""
 _NEVER_WEIGHED: Final = frozenset({"xtc", "edibles"})
 
 
@@ -253,7 +256,7 @@ def _range(unit: str, drug: str, label: str) -> str:
 
 def _usual(drug: str, label: str) -> str:
     """The unit that a ladder without units means."""
-    return "piece" if drug in _PIECES or drug.endswith("lsd") or label == "medicijnen" else "gram"
+    return "piece" if drug in drug_names.PIECES or drug.endswith("lsd") or label == "medicijnen" else "gram"
 
 
 def _unit(written: str | None, drug: str, label: str) -> tuple[str, float]:
@@ -268,7 +271,9 @@ def _unit(written: str | None, drug: str, label: str) -> tuple[str, float]:
 
 
 def _number(written: str) -> float:
-    """A number as Dutch and English ads write it: 1.000, 1 000 and 1,000 are a thousand, 2,5 and 2.5 are not."""
+    """A number as Dutch and English ads write it: 1.000, 1 000 and 1,000 are a thousand, 2,5, 2.5 and 1 1/2 are not."""
+    if "/" in written and (parts := re.fullmatch(r"(?:(\d) ?)?(\d)/+(\d+)", written)):
+        return int(parts[1] or 0) + int(parts[2]) / int(parts[3])
     if re.search("hal[fvb]", written):
         return 0.5
     factor = 1000.0 if written.endswith("k") else 1.0

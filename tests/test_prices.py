@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from drugscan import drug_names, price_statistics, prices, substances
 from drugscan.listings import Bucket
+from drugscan.report import evidence
 from drugscan.statistics import Statistic
 from tests.conftest import REPOSITORY
 from tests.test_drug_names import frame
@@ -57,6 +58,18 @@ def test_one_gram_for_fifty(text: str) -> None:
         ("Diazepam 10mg 20 st 25", ("medicijnen",), [(20, "piece", 25)]),
         ("Lyrica 300 | 10 = 25", ("medicijnen",), [(10, "piece", 25)]),
         ("haze: vanaf 250g, 4,10 p/g", ("softdrugs",), [(250, "gram", 1025)]),
+        ("Coke ½ gram 30", HARD, [(0.5, "gram", 30)]),
+        ("Coke 1/2 gram 30", HARD, [(0.5, "gram", 30)]),
+        ("1/2 gram coke 30 euro", HARD, [(0.5, "gram", 30)]),
+        ("coke 30 voor 1/2 gram", HARD, [(0.5, "gram", 30)]),
+        ("coke 1/2 = 30", HARD, [(0.5, "gram", 30)]),
+        ("Coke 1/4 gram 15", HARD, [(0.25, "gram", 15)]),
+        ("coke 1 1/2 gram 70", HARD, [(1.5, "gram", 70)]),
+        ("coke 1½ gram 70", HARD, [(1.5, "gram", 70)]),
+        ("coke 1g 50 1/2 gram 30", HARD, [(1, "gram", 50), (0.5, "gram", 30)]),
+        ("coke ¼g 15 ½g 28 1g 50", HARD, [(0.25, "gram", 15), (0.5, "gram", 28), (1, "gram", 50)]),
+        ("speed 1/2 kilo 600", HARD, [(500, "gram", 600)]),
+        ("xtc 5/2 stuks", HARD, [(2, "piece", 5)]),
         ("lachgas 2 kg tank 80", ("softdrugs",), [(2000, "gram", 80)]),
     ],
 )
@@ -80,6 +93,8 @@ def test_amounts_by_hand(text: str, labels: tuple[str, ...], expected: list[tupl
         "coke\nBrief (tot 10 g) 5,00",
         "1g 50",
         "coke 1g 5000",
+        "coke 1/2 gram, bel",
+        "coke 1/2/5 gram 50/90/200",
     ],
 )
 def test_no_price(text: str) -> None:
@@ -90,6 +105,25 @@ def test_a_line_without_a_name_has_the_drug_of_its_heading() -> None:
     text = "❄️ Coke\n1g 50\n\n💊 XTC\n5st 15\n\nvage naam 1g 12"
     assert offers(text) == [("cocaine", 1, "gram", 50), ("xtc", 5, "piece", 15)]
     assert offers("1g 50\n5g 200\nverse ketamine") == [("ketamine", 1, "gram", 50), ("ketamine", 5, "gram", 200)]
+
+
+def test_the_mark_of_a_price_holds_the_whole_fraction() -> None:
+    (pieces,) = evidence.pieces([{"text": "é Coke 1½ gram 70 bel", "labels": "harddrugs"}])
+    assert [piece.text for piece in pieces if piece.kind == "price"] == ["1½ gram 70"]
+
+
+def test_pills_are_the_unit_of_the_drug_before_them() -> None:
+    """No xtc, although the ad has the label of it."""
+    menu = "Coke 1g 50\nViagra 10 pillen 15\nXanax 20 pillen 30"
+    assert offers(menu, *HARD, "medicijnen") == [
+        ("cocaine", 1, "gram", 50),
+        ("sildenafil", 10, "piece", 15),
+        ("alprazolam", 20, "piece", 30),
+    ]
+    assert offers("2cb 10 pillen voor 35") == [("2c-b", 10, "piece", 35)]
+    ladder = "Xanax 2mg, 10 pillen 15, 20 pillen 25 / 50 pillen 50"
+    expected = [("alprazolam", amount, "piece", price) for amount, price in ((10, 15), (20, 25), (50, 50))]
+    assert offers(ladder, *HARD, "medicijnen") == expected
 
 
 def test_nothing_in_nothing_out() -> None:

@@ -71,8 +71,10 @@ def _cut(text: str, spans: Mapping[str, Sequence[Span]], is_longer: bool) -> lis
 
 def _given(text: str) -> list[Span]:
     """Contacts, covered or not."""
-    matches = [match.span() for pattern in (_COVERED, *_CONTACTS) for match in pattern.finditer(text)]
-    return matches + [(contact.start, contact.end) for contact in handles.find_all(text)]
+    matches = [match for pattern in (_COVERED, *_CONTACTS) for match in pattern.finditer(text)]
+    # a pattern may take the blank before a name with it
+    spans = [(match.end() - len(match[0].lstrip()), match.end()) for match in matches]
+    return spans + [(contact.start, contact.end) for contact in handles.find_all(text)]
 
 
 def _named(texts: pl.DataFrame) -> dict[int, list[str]]:
