@@ -20,6 +20,7 @@ from drugscan.schema import DETECTOR_LABEL, LABELS
 KEPT: Final = "out_of_fold.safetensors"
 """File in the folder of a trained model: logits of every text by models that had not seen it."""
 LEAST_THRESHOLD: Final = 0.30
+"""Below it no threshold is chosen, and no gate may lie above it."""
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 _Matrix = npt.NDArray[np.bool_]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -78,9 +79,24 @@ def _device_of_workers(device: str, gpus: float) -> str:
     return "cuda" if gpus else "cpu"
 
 
+def _zone(_: click.Context, __: click.Parameter, given: str) -> str:
+    """A name of a time zone, checked before anything is started or made."""
+    try:
+        ZoneInfo(given)
+    except (ValueError, OSError, LookupError) as error:
+        raise click.BadParameter(f"no zone {given!r}; for example Europe/Amsterdam, UTC") from error
+    return given
+
+
 corpus_option = click.option("--corpus", required=True, metavar="DIR", help="Folder of the corpus, local or s3://.")
 reading_options = options(
-    click.option("--timezone", default="Europe/Amsterdam", show_default=True, help="Zone of times without one."),
+    click.option(
+        "--timezone",
+        default="Europe/Amsterdam",
+        show_default=True,
+        callback=_zone,
+        help="Zone of times without one.",
+    ),
     click.option("--include-private", is_flag=True, help="Also read personal, bot and saved-messages chats."),
     click.option("--columns", metavar="OURS=THEIRS,...", help="Columns of CSV, JSONL or Parquet of another program."),
     click.option(

@@ -150,9 +150,8 @@ def run_ingest(given: Sequence[str], to: Destination, runner: Runner, progress: 
     """Read every range that is not in the corpus yet."""
     outcome = Outcome()
     sources, missing = inputs.find_sources(given)
-    sources = [
-        source for source in sources if not storage.lies_in(source, to.corpus_url)
-    ]  # the corpus may lie in an input
+    # the corpus may lie in an input
+    sources = [source for source in sources if not storage.lies_in(source, to.corpus_url)]
     outcome.failures += [f"{name}: {inputs.why_nothing(name)}" for name in missing]
     ranges = _new_ranges(sources, to, runner, progress, outcome)
     progress.start("ingest", sum(_weight(range_) for range_ in ranges), "bytes")

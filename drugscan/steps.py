@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -66,12 +65,6 @@ def _settings(rest: Rest) -> "Settings":
         columns = {ours.strip(): theirs.strip() for ours, theirs in pairs}
     except ValueError as error:
         raise click.UsageError("--columns wants OURS=THEIRS,OURS=THEIRS,...") from error
-    try:
-        ZoneInfo(rest["timezone"])
-    except (ValueError, OSError, LookupError) as error:
-        raise click.UsageError(
-            f"--timezone: no zone {rest['timezone']!r}; for example Europe/Amsterdam, UTC"
-        ) from error
     return Settings(timezone=rest["timezone"], include_private=rest["include_private"], columns=columns)
 
 

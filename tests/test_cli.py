@@ -105,3 +105,11 @@ def test_one_chat_and_one_period(tmp_path: Path) -> None:
     done = run("scan", path, "--corpus", str(tmp_path / "c"), "--local", "--quiet", "--json", "--since", "2023-01-01")
     ledger = json.loads(done.stdout.splitlines()[-1])["ledger"]
     assert (ledger["current"], ledger["outside"], ledger["listings"]) == (2, 1, 1)
+
+
+def test_a_time_zone_that_is_none_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["scan", "x.json", "--corpus", str(tmp_path / "c"), "--timezone", "Amsterdam"])
+    assert done.exit_code == 2
+    assert "no zone 'Amsterdam'; for example Europe/Amsterdam" in done.output
+    assert "starting" not in done.output
+    assert not (tmp_path / "c").exists()

@@ -59,7 +59,7 @@ def opened(url: str, packed: str, member: str = "") -> Iterator[BinaryIO]:
         elif packed == "zip":
             try:
                 stream = zipfile.ZipFile(file).open(member)  # noqa: SIM115 - ends with the file it reads from
-            except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError) as error:
+            except (zipfile.BadZipFile, KeyError, RuntimeError) as error:
                 raise ReadFailed(f"{url}!{member}: {error}") from error
         else:
             stream = file
