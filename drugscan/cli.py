@@ -50,6 +50,7 @@ main.add_command(audit_group)
 @told
 def scan(exports: tuple[str, ...], corpus: str, **rest: Any) -> None:  # noqa: ANN401
     """Read exports, score every text, count, and write tables and report."""
+    steps.something_to_read(exports)
     runner = steps.runner_for(rest)
     try:
         failures = steps.ingest(exports, corpus, runner, rest)
@@ -68,6 +69,7 @@ def scan(exports: tuple[str, ...], corpus: str, **rest: Any) -> None:  # noqa: A
 @told
 def ingest_command(exports: tuple[str, ...], corpus: str, **rest: Any) -> None:  # noqa: ANN401
     """Read exports (files, folders, globs, s3://) into a corpus."""
+    steps.something_to_read(exports)
     runner = steps.runner_for(rest)
     try:
         failures = steps.ingest(exports, corpus, runner, rest)

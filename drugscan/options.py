@@ -88,6 +88,14 @@ def _zone(_: click.Context, __: click.Parameter, given: str) -> str:
     return given
 
 
+def _columns(_: click.Context, __: click.Parameter, given: str | None) -> dict[str, str]:
+    """`text=body,sent_at=date` as our names to theirs; empty if nothing was given."""
+    pairs = [pair.split("=", 1) for pair in (given or "").split(",") if pair.strip()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise click.UsageError("--columns wants OURS=THEIRS,OURS=THEIRS,...")
+    return {ours.strip(): theirs.strip() for ours, theirs in pairs}
+
+
 corpus_option = click.option("--corpus", required=True, metavar="DIR", help="Folder of the corpus, local or s3://.")
 reading_options = options(
     click.option(
@@ -98,7 +106,12 @@ reading_options = options(
         help="Zone of times without one.",
     ),
     click.option("--include-private", is_flag=True, help="Also read personal, bot and saved-messages chats."),
-    click.option("--columns", metavar="OURS=THEIRS,...", help="Columns of CSV, JSONL or Parquet of another program."),
+    click.option(
+        "--columns",
+        metavar="OURS=THEIRS,...",
+        callback=_columns,
+        help="Columns of CSV, JSONL or Parquet of another program.",
+    ),
     click.option(
         "--key-file",
         metavar="FILE",

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from drugscan.corpus import CorpusInfo, Snapshot
     from drugscan.listings import Selection
     from drugscan.models import Model
-    from drugscan.settings import Settings
     from drugscan.stages import Outcome, Runner
 
 Rest = dict[str, Any]
@@ -57,23 +56,26 @@ def stop(rest: Rest) -> None:
         cluster.stop()
 
 
-def _settings(rest: Rest) -> "Settings":
-    from drugscan.settings import Settings
+def something_to_read(exports: tuple[str, ...]) -> None:
+    """Stop before anything is started or made if no input is there: mostly a mistyped name."""
+    from drugscan import inputs
 
-    try:
-        pairs = [pair.split("=", 1) for pair in (rest["columns"] or "").split(",") if pair.strip()]
-        columns = {ours.strip(): theirs.strip() for ours, theirs in pairs}
-    except ValueError as error:
-        raise click.UsageError("--columns wants OURS=THEIRS,OURS=THEIRS,...") from error
-    return Settings(timezone=rest["timezone"], include_private=rest["include_private"], columns=columns)
+    sources, missing = inputs.find_sources(exports)
+    if not sources:
+        listed = "\n".join(f"  {name}: {inputs.why_nothing(name)}" for name in missing)
+        raise Failed(
+            f"nothing to read:\n{listed}\n"
+            "to go on with what a corpus holds: drugscan score --corpus DIR, drugscan stats --corpus DIR"
+        )
 
 
 def ingest(exports: tuple[str, ...], url: str, runner: "Runner", rest: Rest) -> list[str]:
     """Read what is new; what failed, each with its reason."""
     from drugscan import inputs, keys, progress, stages, storage
     from drugscan.ingest import Destination
+    from drugscan.settings import Settings
 
-    settings = _settings(rest)
+    settings = Settings(timezone=rest["timezone"], include_private=rest["include_private"], columns=rest["columns"])
     if not storage.is_local(url) and not rest["key_file"] and not os.environ.get("DRUGSCAN_KEY_FILE"):
         raise Failed(f"{url} is shared storage: give the key of its pseudonyms with --key-file, the same for everybody")
     keys.check_outside(rest["key_file"], url)

@@ -67,6 +67,19 @@ def test_what_failed_is_said_and_the_exit_code_is_1(tmp_path: Path) -> None:
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("command", ["scan", "ingest"])
+def test_a_mistyped_name_starts_and_makes_nothing(command: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    names = (str(tmp_path / "reslut.json"), str(tmp_path / "empty"))
+    done = run(command, *names, "--corpus", str(tmp_path / "c"))
+    assert done.exit_code == 1
+    assert "nothing to read" in done.stderr
+    assert "reslut.json: no such file" in done.stderr
+    assert "empty: no file in it ends in .json" in done.stderr
+    assert "Ray" not in done.stderr
+    assert not (tmp_path / "c").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "code"),
     [
