@@ -183,10 +183,10 @@ def linear(files: tuple[str, ...], out: str, seed: int) -> None:
 @click.option("--base", required=True, metavar="NAME_OR_DIR", help="Pretrained encoder, e.g. from `models fetch`.")
 @click.option("--folds", default=0, show_default=True, help="Groups of files left out in turn, for honest figures.")
 @click.option("--epochs", default=7, show_default=True)
-@click.option("--layers", default=6, show_default=True, help="Layers of the base that are kept; 0: all.")
+@click.option("--layers", default=0, show_default=True, help="First layers of the base that are kept; 0: all.")
 @click.option("--vocabulary", default=15_500, show_default=True, help="Pieces that are kept; 0: all.")
 @click.option("--max-tokens", default=160, show_default=True, help="What is behind these is not read.")
-@click.option("--rate", default=4e-4, show_default=True, help="Highest learning rate.")
+@click.option("--rate", default=3e-4, show_default=True, help="Highest learning rate.")
 @click.option("--early-stop", "held_out", default=0.0, show_default=True, help="Share of texts to stop early on.")
 @click.option("--class-weights", is_flag=True, help="Let rare labels count more.")
 @click.option(
@@ -194,7 +194,8 @@ def linear(files: tuple[str, ...], out: str, seed: int) -> None:
 )
 @click.option("--demo-texts", default=0, show_default=True, help="Texts like the demo's that the teachers label.")
 @click.option("--pair", is_flag=True, help="A detector and a categoriser instead of one merged encoder.")
-@click.option("--small", is_flag=True, help="Store the weights as int8.")
+@click.option("--small", is_flag=True, help="Store the weights as integers.")
+@click.option("--bits", type=click.IntRange(2, 8), default=8, show_default=True, help="Bits of a weight with --small.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @told

@@ -39,14 +39,14 @@ class EncoderOptions:
 
     base: str
     """Folder or Hub name of the pretrained BERT-like encoder with a Unigram vocabulary."""
-    epochs: int = 8
-    layers: int = 6
+    epochs: int = 7
+    layers: int = 0
     """First layers of the encoder that are kept; 0 = all. One more layer is added that pools."""
     vocabulary: int = 15_500
     """Pieces that are kept; 0 = all."""
     max_tokens: int = 160
     batch_tokens: int = 1_400
-    rate: float = 4e-4
+    rate: float = 3e-4
     seed: int = 0
     device: str = "auto"
     held_out: float = 0.0

@@ -46,7 +46,9 @@ class Plan:
     unlabelled: Sequence[str] = ()
     """Texts for the teachers."""
     small: bool = False
-    """Store matrices as int8, a quarter of the size, instead of float16."""
+    """Store matrices as integers instead of float16."""
+    bits: int = 8
+    """Of such an integer, 2 to 8; 5 cost no accuracy where it was measured (docs/models.md)."""
 
 
 def train_merged(plan: Plan, say: Say) -> tuple[str, dict[str, Any]]:
@@ -76,7 +78,7 @@ def train_merged(plan: Plan, say: Say) -> tuple[str, dict[str, Any]]:
         calibration=calibration,
         training=_record(plan, sample, teachers) | {"estimates": found},
     )
-    stored = encoder.quantised(network.arrays()) if plan.small else _halved(network.arrays())
+    stored = encoder.quantised(network.arrays(), plan.bits) if plan.small else _halved(network.arrays())
     encoder.save(plan.out, stored, network.tokenizer.to_str().encode(), config)
     for file in sorted(work.iterdir()):
         file.unlink()
@@ -87,7 +89,7 @@ def train_merged(plan: Plan, say: Say) -> tuple[str, dict[str, Any]]:
 def train_pair(plan: Plan, say: Say) -> list[str]:
     """Train a detector and a categoriser apart, as Hugging Face folders; their paths, for --detector, --categoriser.
 
-    `folds` and `small` of the plan are for a merged encoder and not looked at.
+    `folds`, `small` and `bits` of the plan are for a merged encoder and not looked at.
     """
     sample, folders = read_sample(plan.paths), []
     teachers = [models.ready(name) for name in plan.teachers]

@@ -215,7 +215,7 @@ def train_encoder(files: tuple[str, ...], rest: Rest) -> dict[str, Any]:
     options = EncoderOptions(seed=rest["seed"], **{name: rest[name] for name in names})
     unlabelled = demo_texts.mixed(files, rest["demo_texts"], rest["seed"]) if rest["demo_texts"] else []
     plan = merged_training.Plan(
-        files, rest["out"], options, rest["folds"], rest["teachers"], unlabelled, small=rest["small"]
+        files, rest["out"], options, rest["folds"], rest["teachers"], unlabelled, rest["small"], rest["bits"]
     )
 
     def say(line: str) -> None:

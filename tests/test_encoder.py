@@ -274,6 +274,23 @@ def test_small_is_a_quarter_and_says_nearly_the_same(
     assert {name: array.shape for name, array in back.items()} == {name: a.shape for name, a in arrays.items()}
 
 
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_a_weight_is_off_by_half_a_level_of_its_block_at_most(bits: int) -> None:
+    random = np.random.default_rng(bits)
+    steep = random.normal(size=(300, 192)).astype(np.float32) * np.geomspace(1e-3, 10, 192, dtype=np.float32)
+    arrays = {"even": steep, "zero": np.zeros((300, 192), np.float32), "odd": steep[:, :190], "flat": steep[0]}
+    stored = quantised(arrays, bits)
+    assert stored["even.levels"].shape == (300, 192 * bits // 8)
+    assert stored["even.scale"].shape == (300, 3)
+    assert (stored["odd"].dtype, stored["flat"].dtype) == (np.float16, np.float16)
+    back = restored(stored)
+    level = np.abs(steep.reshape(300, 3, 64)).max(axis=2) / (2 ** (bits - 1) - 1)
+    off = np.abs(back["even"] - steep).reshape(300, 3, 64).max(axis=2)
+    assert (off <= level * 0.51).all()
+    assert not back["zero"].any()
+    assert {name: array.dtype for name, array in back.items()} == dict.fromkeys(arrays, np.dtype(np.float32))
+
+
 def test_a_cut_vocabulary_keeps_what_texts_use_and_encodes_them_alike(world: World) -> None:
     whole = Tokenizer.from_file(str(Path(world.base) / "tokenizer.json"))
     texts = [folded_text(each.text) for each in world.few]

@@ -1,7 +1,7 @@
 """The merged encoder: one transformer with an output for the detector and for each of the eight labels.
 
-Trained by `encoder_training`, stored as a tokenizer, int8 or float weights in safetensors, and JSON. The network is
-transformers' own BERT classifier, so that it can be given to others as a plain Hugging Face folder (`sharing`).
+Trained by `encoder_training`, stored as a tokenizer, weights (floats, or integers of few bits) in safetensors, and JSON.
+It is a BERT classifier of transformers, so that it can be given to others as a plain Hugging Face folder (`sharing`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,8 @@ from drugscan.models.tokens import Scores, TokenIds, Tokenised
 from drugscan.schema import DETECTOR_LABEL, LABELS
 
 OUTPUTS: Final = (DETECTOR_LABEL, *LABELS)
+BLOCK: Final = 64
+"""Weights of a row that share a scale."""
 _Floats = npt.NDArray[np.float32]
 
 
@@ -131,27 +133,51 @@ def calibrated(logits: _Floats, calibration: Mapping[str, tuple[float, float]]) 
     return (logits * np.array(slopes, np.float32) + np.array(shifts, np.float32)).astype(np.float32)
 
 
-def quantised(arrays: Mapping[str, _Floats]) -> dict[str, npt.NDArray[np.generic]]:
-    """Matrices as int8 with a scale per row (name + `.scale`), everything else as float16: a quarter of the size."""
+def quantised(arrays: Mapping[str, _Floats], bits: int = 8) -> dict[str, npt.NDArray[np.generic]]:
+    """Matrices as integers of 2 to 8 bits with a scale per block of a row, everything else as float16.
+
+    A matrix becomes `NAME.levels`, uint8 [rows, columns * bits / 8], and `NAME.scale`, float16 [rows, blocks]. Blocks
+    instead of whole rows are what makes 5 bits enough (Dettmers & Zettlemoyer 2023). Small matrices, and those whose
+    rows are no whole number of blocks, stay floats.
+    """
     small: dict[str, npt.NDArray[np.generic]] = {}
     for name, array in arrays.items():
-        if array.ndim == 2 and array.size > 50_000:
-            scale = np.maximum(np.abs(array).max(axis=1, keepdims=True) / 127, 1e-8).astype(np.float16)
-            small[name] = np.clip(np.rint(array / scale.astype(np.float32)), -127, 127).astype(np.int8)
-            small[f"{name}.scale"] = scale
+        if array.ndim == 2 and array.size > 50_000 and array.shape[1] % BLOCK == 0:
+            small[f"{name}.levels"], small[f"{name}.scale"] = _packed(array, bits)
         else:
             small[name] = array.astype(np.float16)
     return small
 
 
 def restored(arrays: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, _Floats]:
-    """What `quantised` made, as float32 again."""
+    """What `quantised` made, as float32 again; raises `KeyError` for a scale without its levels."""
     full = {}
     for name, array in arrays.items():
-        if not name.endswith(".scale"):
-            scale = arrays.get(f"{name}.scale")
-            full[name] = array.astype(np.float32) * (1 if scale is None else scale.astype(np.float32))
+        stem, _, kind = name.rpartition(".")
+        if kind == "levels":
+            full[stem] = _unpacked(array.astype(np.uint8), arrays[f"{stem}.scale"].astype(np.float32))
+        elif kind == "scale" and f"{stem}.levels" not in arrays:
+            raise KeyError(f"{stem}.levels")
+        elif kind != "scale":
+            full[name] = array.astype(np.float32)
     return full
+
+
+def _packed(array: _Floats, bits: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16]]:
+    """Levels, their bits one after the other, and the step between two levels of each block."""
+    blocks, most = array.reshape(len(array), -1, BLOCK), 2 ** (bits - 1) - 1
+    scale = np.maximum(np.abs(blocks).max(axis=2) / most, 1e-7).astype(np.float16)
+    levels = np.clip(np.rint(blocks / scale[:, :, None].astype(np.float32)), -most, most) + most
+    each = np.unpackbits(levels.astype(np.uint8)[..., None], axis=-1)[..., -bits:]
+    return np.packbits(each.reshape(len(array), -1), axis=1), scale
+
+
+def _unpacked(packed: npt.NDArray[np.uint8], scale: _Floats) -> _Floats:
+    bits = packed.shape[1] * 8 // (scale.shape[1] * BLOCK)
+    each = np.unpackbits(packed, axis=1).reshape(*scale.shape, BLOCK, bits)
+    levels = np.packbits(each, axis=-1)[..., 0] >> (8 - bits)
+    centred: _Floats = levels.astype(np.float32) - (2 ** (bits - 1) - 1)
+    return (centred * scale[:, :, None]).reshape(len(scale), -1)
 
 
 def save(folder: str, arrays: Mapping[str, npt.NDArray[np.generic]], tokenizer: bytes, config: MergedConfig) -> None:
