@@ -1,6 +1,6 @@
 """The merged encoder: one transformer with an output for the detector and for each of the eight labels.
 
-Trained by `encoder_training`, stored as a tokenizer, weights (floats, or integers of few bits) in safetensors, and JSON.
+Trained by `encoder_training`, stored as a tokenizer, weights (floats or integers of few bits) in safetensors, and JSON.
 It is a BERT classifier of transformers, so that it can be given to others as a plain Hugging Face folder (`sharing`).
 """
 
