@@ -52,13 +52,19 @@ _EXCLUDED: Final = (
 """Before a place: it is ruled out, as is the rest of the list."""
 _REFUSED: Final = (
     r"^(?:[ ,]{1,2}(?:zelf|stad|centrum))?(?:[ ,]{1,2}(?:doen|doe|bezorgen|rijden|rijd|komen|leveren)  (?:we|wij|ik))?"
-    r"[ ,]{1,2}(?:niet|nie|nee|no|nxxo|nao|nicht|hayxxr|(?:is  )?te  ver|zu  weit)(?: [|:.,]|  meer|  je|$)"
+    r"[ ,]{1,2}(?:niet|nie|nee|no|nxxo|nao|nicht|hayxxr|(?:is  )?te  ver|zu  weit)(?: [|:.,]|  meer|  je|  want|$)"
 )
 """Behind a place: the seller does not come there."""
 _PRODUCT: Final = r"^ (?:Haze|Cheese|Diesel|Kush|Skunk|[Ff]lavou?r|[Ss]maak|[Ss]tyle|[Bb]luf|[Bb]ier|[Kk]aas|FC|Ajax)\b"
 """Behind a place: it is part of the name of what is sold."""
 _GUESTS: Final = r"(?:^|[ |:.,])(?:uit|from|aus|van)(?:  de)?$"
 """Before a place abroad: where the buyers come from, or the drugs."""
+_ORIGIN: Final = (
+    r"(?:^|[ |:.,])(?:(?:neef(?:je)?|nicht(?:je)?|zwager|broer(?:tje)?|zus(?:je)?|oom|ome|tante|opa|oma|ma|pa|moeder|"
+    r"vader|zoon|dochter|mannetje|collega|cousin|brother|sister|uncle)  (?:uit|in|van|from|aus)|"
+    r"(?:ik  kom|weg|niemand|i  am)  (?:uit|from))(?:  de|  het)?$"
+)
+"""Before a place: a relative lives there, or the seller is from there."""
 _AMOUNT: Final = r"^(?:[ ,:.][1-9]\d\d|  ?(?:g|gr|gram|st|stuks|ml|mg)\b)"
 """Behind three digits: no dial code but a telephone number, or an amount."""
 
@@ -171,7 +177,8 @@ def _in_lists(found: pl.DataFrame) -> pl.DataFrame:
         excluded=(guests | before.str.contains(_EXCLUDED)).cum_max().over("sentence", order_by="at")
         | pl.col("after").str.to_lowercase().str.contains(_REFUSED)
         | pl.col("after").str.contains(_PRODUCT)
-        | nearby.fill_null(False),
+        | nearby.fill_null(False)
+        | before.str.contains(_ORIGIN),
         provinces=same_name & province.any().over("run") & (province | same_name).all().over("run"),
     )
 

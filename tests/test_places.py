@@ -58,6 +58,10 @@ def found(text: str) -> list[str]:
         ("Scheveningen, Bijlmer, Pathmos, Hoogvliet", ["Den Haag", "Amsterdam", "Enschede", "Hoogvliet"]),
         ("Leidschendam-Voorburg", ["Leidschendam", "Voorburg"]),
         ("NIET: Oss, Den Bosch, Eindhoven", []),
+        ("via mijn neef in Antwerpen, ik sta in Breda", ["Breda"]),
+        ("coke 020, ben net weg uit Rotterdam", ["Amsterdam"]),
+        ("jonge duiven, 2 weken oud", []),
+        ("Arnhem, Velp, Duiven", ["Arnhem", "Velp", "Duiven"]),
         ("Rhoon. Rotterdam zelf doen we niet.", ["Rhoon"]),
         ("Eindhoven ja, Helmond nee, ook geen Best", ["Eindhoven"]),
         ("speed niet. zutphen, bel maar", ["Zutphen"]),
@@ -158,8 +162,13 @@ def test_twelve_provinces_and_their_inhabitants() -> None:
     assert gazetteer.provinces().height == 12
 
 
-def _authored_ads() -> list[dict[str, Any]]:
+TRAPS = {"allusions", "masks", "passage", "shops", "turns", "voices", "wanted", "woven"}
+"""Files written when the rules were done, many of them to mislead: places in passing, in names, in disguise."""
+
+
+def _authored_ads(traps: bool) -> list[dict[str, Any]]:
     files = sorted((REPOSITORY / "data" / "authored").glob("*.jsonl"))
+    files = [file for file in files if (file.stem.removeprefix("authored-") in TRAPS) == traps]
     lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line["drugsad"]]
 
@@ -169,22 +178,27 @@ def _precision_and_recall(said: list[set[str]], true: list[set[str]]) -> tuple[f
     return hits / sum(map(len, said)), hits / sum(map(len, true))
 
 
-def test_precision_and_recall_on_the_authored_ads() -> None:
+@pytest.mark.parametrize(
+    ("traps", "of_places", "of_provinces"), [(False, (0.98, 0.96), (0.985, 0.955)), (True, (0.92, 0.92), (0.945, 0.92))]
+)
+def test_precision_and_recall_on_the_authored_ads(
+    traps: bool, of_places: tuple[float, float], of_provinces: tuple[float, float]
+) -> None:
     """What README and decisions say of the gazetteer must stay true."""
-    ads = _authored_ads()
+    ads = _authored_ads(traps)
     texts = frame(*(canonical(ad["text"]) for ad in ads))
     said: list[set[str]] = [set() for _ in ads]
     for number, place in places.find(texts).select("text_id", "place").iter_rows():
         said[int.from_bytes(number, "big")].add(place)
     precision, recall = _precision_and_recall(said, [set(ad["places"]) for ad in ads])
-    assert precision >= 0.98
-    assert recall >= 0.96
+    assert precision >= of_places[0]
+    assert recall >= of_places[1]
     regions = places.regions(texts)
     precision, recall = _precision_and_recall(
         [set(names) for names in regions["provinces"]], [set(ad["provinces"]) for ad in ads]
     )
-    assert precision >= 0.985
-    assert recall >= 0.955
+    assert precision >= of_provinces[0]
+    assert recall >= of_provinces[1]
     agreed = sum(said == ad["national"] for said, ad in zip(regions["national"], ads, strict=True))
     assert agreed / len(ads) >= 0.99
 
