@@ -6,6 +6,7 @@ It is a BERT classifier of transformers, so that it can be given to others as a 
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from hashlib import blake2b
 from typing import Final, cast
 
 import msgspec
@@ -68,7 +69,7 @@ class Encoder:
         self.arrays = arrays
         self.tokenizer = Tokenizer.from_str(tokenizer.decode())
         scoring = msgspec.json.encode([config.encoder, config.folding_version, config.max_tokens, config.calibration])
-        content = [np.ascontiguousarray(arrays[name]).tobytes().hex() for name in sorted(arrays)]
+        content = [blake2b(arrays[name].tobytes()).hexdigest() for name in sorted(arrays)]
         self.content_id = f"merged-{storage.digest(scoring.decode(), tokenizer.decode(), *content)[:12]}"
 
     @property
@@ -168,16 +169,22 @@ def _packed(array: _Floats, bits: int) -> tuple[npt.NDArray[np.uint8], npt.NDArr
     blocks, most = array.reshape(len(array), -1, BLOCK), 2 ** (bits - 1) - 1
     scale = np.maximum(np.abs(blocks).max(axis=2) / most, 1e-7).astype(np.float16)
     levels = np.clip(np.rint(blocks / scale[:, :, None].astype(np.float32)), -most, most) + most
-    each = np.unpackbits(levels.astype(np.uint8)[..., None], axis=-1)[..., -bits:]
-    return np.packbits(each.reshape(len(array), -1), axis=1), scale
+    return _regrouped(levels, bits, 8).astype(np.uint8).reshape(len(array), -1), scale
 
 
 def _unpacked(packed: npt.NDArray[np.uint8], scale: _Floats) -> _Floats:
     bits = packed.shape[1] * 8 // (scale.shape[1] * BLOCK)
-    each = np.unpackbits(packed, axis=1).reshape(*scale.shape, BLOCK, bits)
-    levels = np.packbits(each, axis=-1)[..., 0] >> (8 - bits)
-    centred: _Floats = levels.astype(np.float32) - (2 ** (bits - 1) - 1)
-    return (centred * scale[:, :, None]).reshape(len(scale), -1)
+    levels = _regrouped(packed, 8, bits).astype(np.float32).reshape(*scale.shape, BLOCK)
+    weights: _Floats = (levels - (2 ** (bits - 1) - 1)) * scale[:, :, None]
+    return weights.reshape(len(scale), -1)
+
+
+def _regrouped(numbers: npt.NDArray[np.generic], bits: int, into: int) -> npt.NDArray[np.uint64]:
+    """Numbers of `bits` bits as numbers of `into` bits, high bits first; one of the two is 8."""
+    groups = numbers.astype(np.uint64).reshape(-1, into)
+    words = (groups << np.arange(into, dtype=np.uint64)[::-1] * np.uint64(bits)).sum(axis=1, dtype=np.uint64)
+    regrouped: npt.NDArray[np.uint64] = words[:, None] >> np.arange(bits, dtype=np.uint64)[::-1] * np.uint64(into)
+    return regrouped & np.uint64(2**into - 1)
 
 
 def save(folder: str, arrays: Mapping[str, npt.NDArray[np.generic]], tokenizer: bytes, config: MergedConfig) -> None:
