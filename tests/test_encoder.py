@@ -288,6 +288,8 @@ def test_a_weight_is_off_by_half_a_level_of_its_block_at_most(bits: int) -> None
     off = np.abs(back["even"] - steep).reshape(300, 3, 64).max(axis=2)
     assert (off <= level * 0.51).all()
     assert not back["zero"].any()
+    with pytest.raises(ValueError, match="even is stored as an earlier version did it; train again"):
+        restored({"even": stored["odd"], "even.scale": stored["even.scale"]})
     assert {name: array.dtype for name, array in back.items()} == dict.fromkeys(arrays, np.dtype(np.float32))
 
 

@@ -151,14 +151,14 @@ def quantised(arrays: Mapping[str, _Floats], bits: int = 8) -> dict[str, npt.NDA
 
 
 def restored(arrays: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, _Floats]:
-    """What `quantised` made, as float32 again; raises `KeyError` for a scale without its levels."""
+    """What `quantised` made, as float32 again; raises `ValueError` when it is not whole."""
     full = {}
     for name, array in arrays.items():
         stem, _, kind = name.rpartition(".")
         if kind == "levels":
             full[stem] = _unpacked(array.astype(np.uint8), arrays[f"{stem}.scale"].astype(np.float32))
         elif kind == "scale" and f"{stem}.levels" not in arrays:
-            raise KeyError(f"{stem}.levels")
+            raise ValueError(f"{stem} is stored as an earlier version did it; train again")
         elif kind != "scale":
             full[name] = array.astype(np.float32)
     return full
@@ -200,7 +200,7 @@ def load(folder: str, config: bytes) -> Encoder:
         decoded = msgspec.json.decode(config, type=MergedConfig)
         arrays = safetensors.numpy.load(storage.read_bytes(storage.join(folder, "model.safetensors")))
         model = Encoder(decoded, restored(arrays), storage.read_bytes(storage.join(folder, "tokenizer.json")))
-    except (msgspec.MsgspecError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+    except (msgspec.MsgspecError, KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelError(f"{folder}: not a merged encoder ({error})") from error
     if decoded.folding_version != FOLDING_VERSION:
         raise ModelError(f"{folder} was trained for another version of drugscan; train it again")
