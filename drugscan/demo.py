@@ -20,7 +20,7 @@ import polars as pl
 
 from drugscan.demo_exports import SUFFIXES, Chat, Row, local_times, write_chats
 from drugscan.demo_sellers import plant
-from drugscan.demo_texts import DemoError, SmallTalk, Template, make_ads, read_authored
+from drugscan.demo_texts import PUZZLES, DemoError, SmallTalk, Template, make_ads, read_authored
 from drugscan.demo_truth import Drawn, Part, truth_of
 
 AUTHORED: Final = str(Path(__file__).parent.parent / "data" / "authored")
@@ -115,7 +115,7 @@ def generate(options: DemoOptions) -> DemoSummary:
     out = Path(options.out)
     if out.exists() and any(out.iterdir()):
         raise DemoError(f"{out} is not empty; name a new folder")
-    templates = read_authored(options.authored)
+    templates = read_authored(options.authored, PUZZLES)
     world = _make_world(templates, options)
     groups = _groups(_chats(), options)
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:

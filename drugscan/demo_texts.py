@@ -1,7 +1,7 @@
 """Texts of the demo: the authored messages with places, prices and handles exchanged, and small talk recombined."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -74,9 +74,14 @@ class Template(msgspec.Struct, frozen=True):
     national: bool = False
 
 
-def read_authored(folder: str) -> list[Template]:
-    """The authored messages of a folder; raises `DemoError` when there are none."""
-    files = sorted(Path(folder).glob("*.jsonl"))
+PUZZLES: Final = frozenset({"allusions", "masks", "passage", "shops", "turns", "voices", "wanted", "woven"})
+"""Authored files that were written to mislead: no channel consists of such messages, so the demo is made without."""
+
+
+def read_authored(folder: str, without: Collection[str] = ()) -> list[Template]:
+    """The authored messages of a folder but for `authored-NAME.jsonl`; raises `DemoError` when there are none."""
+    left_out = {f"authored-{name}.jsonl" for name in without}
+    files = [file for file in sorted(Path(folder).glob("*.jsonl")) if file.name not in left_out]
     if not files:
         raise DemoError(f"no authored messages (*.jsonl) in {folder}; name their folder with --authored")
     return [template for file in files for template in _read(file)]

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from drugscan import contacts, gazetteer, places
+from drugscan.demo_texts import PUZZLES
 from drugscan.text import canonical
 from tests.conftest import REPOSITORY
 
@@ -162,13 +163,9 @@ def test_twelve_provinces_and_their_inhabitants() -> None:
     assert gazetteer.provinces().height == 12
 
 
-TRAPS = {"allusions", "masks", "passage", "shops", "turns", "voices", "wanted", "woven"}
-"""Files written when the rules were done, many of them to mislead: places in passing, in names, in disguise."""
-
-
 def _authored_ads(traps: bool) -> list[dict[str, Any]]:
     files = sorted((REPOSITORY / "data" / "authored").glob("*.jsonl"))
-    files = [file for file in files if (file.stem.removeprefix("authored-") in TRAPS) == traps]
+    files = [file for file in files if (file.stem.removeprefix("authored-") in PUZZLES) == traps]
     lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line["drugsad"]]
 
